@@ -63,8 +63,12 @@ pub fn routes(log: &mut Log) -> Outcome {
     log.command("routes", &mut cargo(["bench", "--package=usher", "--bench=routes"]))
 }
 
-/// Where the figures of the last comparison lie.
+/// Where the figures of the last whole comparison lie; `cargo xtask docs` makes a page of them.
 const RESULTS: &str = "bench/results.json";
+/// Where those of a comparison lie that left something out.
+const PART: &str = "target/bench.json";
+/// What leaves something out.
+const LEAVING_OUT: [&str; 5] = ["--quick", "--short", "--contenders", "--tests", "--kind"];
 
 /// `cargo xtask bench`: CPU per unit of work and memory, beside the peers.
 pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
@@ -88,7 +92,9 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
     let mut peers = None;
     log.step("peers", || tools::peers().map(|found| peers = Some(found)))?;
     build(profile, log)?;
-    let mut words: Vec<String> = ["--json", RESULTS].map(str::to_owned).to_vec();
+    let is_part = rest.iter().any(|word| LEAVING_OUT.contains(&word.as_str()));
+    let results = if is_part { PART } else { RESULTS };
+    let mut words: Vec<String> = ["--json", results].map(str::to_owned).to_vec();
     for (option, program) in ["--envoy", "--caddy"].into_iter().zip(peers.into_iter().flatten()) {
         words.extend([option.to_owned(), program.display().to_string()]);
     }

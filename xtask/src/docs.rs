@@ -1,5 +1,7 @@
 //! Generated files: written anew by one chore, found stale by another.
 
+use std::process::Command;
+
 use crate::shell::{Failure, Log, Outcome, cargo, output, read, root, write};
 
 /// Every crate that goes into the `usher` binary as it is shipped, and what brought it in.
@@ -8,6 +10,7 @@ const DEPENDENCIES: &str = "docs/reference/dependencies.txt";
 /// `cargo xtask docs`: writes the generated files anew.
 pub fn renew(log: &mut Log) -> Outcome {
     log.step("generated files", || write(&root().join(DEPENDENCIES), &dependencies()?))?;
+    log.command("the page of performance", &mut performance())?;
     // pages, schema and reference of keys: their tests write them
     let mut keys = cargo(["test", "-p", "usher-rules", "--test", "compile", "fresh"]);
     log.command("the keys' page, schema and reference", keys.env("UPDATE", "1"))
@@ -24,7 +27,13 @@ pub fn check(log: &mut Log) -> Outcome {
                  difference, a new dependency is a decision"
             ))),
         }
-    })
+    })?;
+    log.command("the page of performance is fresh", performance().args(["--", "--check"]))
+}
+
+/// Writes `docs/reference/performance.md` from the figures of the last whole comparison.
+fn performance() -> Command {
+    cargo(["run", "-q", "-p", "xtask", "--example=performance"])
 }
 
 /// The tree without folders of this machine, the same wherever it is made.

@@ -47,9 +47,10 @@ Usage: cargo xtask <CHORE>
                     browser's
   routes            Loading, memory, finding a route and deciding, for 10 to 10,000 hosts
   cases [FILE…]     What Pomerium answered to golden cases, beside ours; prints each that differs
-  bench [--quick] [--contenders A,B] [--tests A,B] [--reps N]
-                    CPU per request, handshake and GiB, and memory, beside nginx, HAProxy, Envoy
-                    and Caddy, as ratios; into bench/results.json
+  bench [--quick] [--contenders A,B] [--tests A,B] [--kind NAME] [--reps N]
+                    CPU per request, handshake and GiB, latency and memory, beside nginx, HAProxy,
+                    Envoy and Caddy, as ratios, and what grows with many of everything; a whole run
+                    into bench/results.json, a part into target/bench.json
   mutants [--all] [FILE…]
                     Breaks the code that decides who comes in, one place at a time, and tells
                     what no test notices; a FILE takes minutes to an hour, everything days

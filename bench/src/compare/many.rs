@@ -92,6 +92,8 @@ pub struct Growth {
     pub what: Many,
     /// How many there were: a tenth, and the whole.
     pub counts: [usize; 2],
+    /// How many of them were there at the end.
+    pub open: [usize; 2],
     /// KiB of each.
     pub kib: [f64; 2],
     /// CPU microseconds per small request beside them, repetition by repetition.
@@ -219,14 +221,15 @@ impl Scene<'_> {
         // all three run now, and share the pages of the program alike
         let empty = none.door.process.proportional()?;
         let mut kib = [0.0; 2];
-        for ((beside, count), kib) in both.iter().zip(counts).zip(&mut kib) {
-            beside.held.check(count)?;
+        let mut open = counts;
+        for ((beside, open), kib) in both.iter().zip(&mut open).zip(&mut kib) {
+            *open = beside.held.open_now(*open)?;
             let more = beside.door.process.proportional()?.saturating_sub(empty);
             #[expect(clippy::cast_precision_loss, reason = "for people to read")]
-            let each = more as f64 / count as f64;
+            let each = more as f64 / *open as f64;
             *kib = each;
         }
-        Ok(Growth { what, counts, kib, cpu })
+        Ok(Growth { what, counts, open, kib, cpu })
     }
 
     /// Starts one with so many of that, and warms it up.
@@ -305,6 +308,7 @@ mod tests {
         let grown = |kib, cpu: [f64; 2]| Growth {
             what: Many::Sockets,
             counts: [10, 100],
+            open: [10, 100],
             kib,
             cpu: cpu.map(|it| vec![it]),
         };

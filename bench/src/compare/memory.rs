@@ -20,7 +20,7 @@ use crate::{
 const HELD: usize = 1_000;
 
 /// Usher's aims: MiB at idle, KiB for each WebSocket, KiB for each connection of HTTP/2.
-const AIMS: [f64; 3] = [24.0, 16.0, 24.0];
+pub const AIMS: [f64; 3] = [24.0, 16.0, 24.0];
 
 /// What one contender weighs, proportional set size (`smaps_rollup`, `proc(5)`) of all its
 /// processes.

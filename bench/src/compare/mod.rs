@@ -145,23 +145,37 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
     let parent = stop::folder()?;
     let certificate = Certificate::make(parent.path(), &[HOST])?;
     heading(options, &wanted);
-    let mut results = Results::new(&options.profile);
+    let mut results = Results::new(&options.profile, wanted.repetitions);
+    let outcome = all(options, &wanted, (parent.path(), &certificate), &mut results);
+    if let Some(file) = &options.json {
+        // what was found before something went wrong is no whole run, and replaces none
+        let part = file.with_extension("part.json");
+        results.write(if outcome.is_ok() { file } else { &part })?;
+    }
+    outcome?;
+    Ok(results.reached())
+}
+
+/// Everything that is wanted, one after the other.
+fn all(
+    options: &Options,
+    wanted: &Wanted,
+    (folder, certificate): (&Path, &Certificate),
+    results: &mut Results,
+) -> Result<(), Failure> {
     if !wanted.scenarios.is_empty() || wanted.latency {
-        compare(options, &wanted, (parent.path(), &certificate), &mut results)?;
+        compare(options, wanted, (folder, certificate), results)?;
     }
     if wanted.weights {
-        let weights = Weight::of_all(options, &wanted.contenders, parent.path(), &certificate)?;
+        let weights = Weight::of_all(options, &wanted.contenders, folder, certificate)?;
         println!("memory\n{}", memory::table(&weights).text());
         results.weights = weights;
     }
     if wanted.many {
-        results.many = many::measure(options, parent.path(), wanted.repetitions)?;
+        results.many = many::measure(options, folder, wanted.repetitions)?;
         println!("many of everything\n{}", many::table(&results.many).text());
     }
-    if let Some(file) = &options.json {
-        results.write(file)?;
-    }
-    Ok(results.reached())
+    Ok(())
 }
 
 fn compare(

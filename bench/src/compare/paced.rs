@@ -125,23 +125,28 @@ async fn connect(
     protocol: Protocol,
     cookie: &str,
 ) -> Result<Vec<Connection>, Failure> {
+    let (count, streams) = match protocol {
+        Protocol::Http1 => (ALONE, 1),
+        Protocol::Http2 => SHARED,
+    };
+    // beside each other: one after the other, the first would be idle for long
+    let mut opening = JoinSet::new();
+    for _ in 0..count {
+        let (client, cookie) = (client.clone(), cookie.to_owned());
+        opening.spawn(async move {
+            let mut connection = client.connect(protocol).await?;
+            once(&mut connection, &cookie).await?;
+            Ok::<_, Failure>(connection)
+        });
+    }
     let mut connections = Vec::new();
-    match protocol {
-        Protocol::Http1 => {
-            for _ in 0..ALONE {
-                let mut connection = client.connect(protocol).await?;
-                once(&mut connection, cookie).await?;
-                connections.push(connection);
+    while let Some(opened) = opening.join_next().await {
+        match opened.map_err(Failure::exchange("paced"))?? {
+            Connection::Http2(sender) => {
+                let shared = std::iter::repeat_n(sender, streams);
+                connections.extend(shared.map(Connection::Http2));
             }
-        }
-        Protocol::Http2 => {
-            for _ in 0..SHARED.0 {
-                let mut connection = client.connect(protocol).await?;
-                once(&mut connection, cookie).await?;
-                let Connection::Http2(sender) = connection else { continue };
-                let streams = std::iter::repeat_n(sender, SHARED.1);
-                connections.extend(streams.map(Connection::Http2));
-            }
+            alone @ Connection::Http1(_) => connections.push(alone),
         }
     }
     Ok(connections)

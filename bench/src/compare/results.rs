@@ -1,14 +1,15 @@
 //! What a run found, as a file.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
 use super::{
     costs::{Costs, Row, Spread},
+    household::SESSIONS,
     latency::Latency,
     many::Growth,
-    memory::Weight,
+    memory::{AIMS, Weight},
 };
 use crate::failure::Failure;
 
@@ -16,6 +17,7 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub struct Results {
     profile: String,
+    repetitions: usize,
     /// A scenario each.
     pub costs: Vec<Costs>,
     /// A situation each.
@@ -28,9 +30,10 @@ pub struct Results {
 
 impl Results {
     /// Nothing yet.
-    pub fn new(profile: &str) -> Self {
+    pub fn new(profile: &str, repetitions: usize) -> Self {
         Self {
             profile: profile.into(),
+            repetitions,
             costs: Vec::new(),
             latencies: Vec::new(),
             weights: Vec::new(),
@@ -57,11 +60,15 @@ impl Results {
         let many: Vec<Value> = self.many.iter().map(growth).collect();
         let memory: Vec<Value> = self.weights.iter().map(weight).collect();
         json!({
+            "date": date(),
             "profile": self.profile,
+            "repetitions": self.repetitions,
+            "sessions": SESSIONS,
             "machine": machine(),
             "tests": tests,
             "latency": latency,
             "memory": memory,
+            "memory_aims": AIMS,
             "many": many,
         })
     }
@@ -133,6 +140,7 @@ fn growth(of: &Growth) -> Value {
         "what": of.what.name(),
         "wanted": of.wanted(),
         "counts": of.counts,
+        "open_at_the_end": of.open,
         "kib_each": of.kib,
         "memory_ratio": of.memory_ratio(),
         "memory_flat": memory_flat,
@@ -140,6 +148,12 @@ fn growth(of: &Growth) -> Value {
         "cpu_ratio": of.cpu_ratio().as_ref().map(spread),
         "cpu_flat": cpu_flat,
     })
+}
+
+/// The day in UTC, as the system's own program tells it.
+fn date() -> String {
+    let said = Command::new("date").args(["-u", "+%F"]).output();
+    said.map_or_else(|_| String::new(), |it| String::from_utf8_lossy(&it.stdout).trim().into())
 }
 
 /// What kind of machine it was, and never which.
@@ -152,7 +166,7 @@ fn machine() -> Value {
     json!({
         "cpu": model,
         "cores": cores,
-        "kernel": read("/proc/sys/kernel/osrelease").trim(),
+        "kernel": read("/proc/sys/kernel/osrelease").trim().split('-').next(),
     })
 }
 
@@ -163,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_was_measured_is_written_down() {
-        let mut results = Results::new("dist");
+        let mut results = Results::new("dist", 1);
         let row = |contender, cost| Row { costs: vec![cost], ..Row::new(contender) };
         let rows = vec![row(Contender::Envoy, 4.0), row(Contender::Usher, 1.0)];
         results.costs.push(Costs { scenario: Scenario::Handshake, rows });
@@ -171,6 +185,8 @@ mod tests {
         results.weights.push(Weight { contender, idle, socket, http2 });
         assert!(!results.reached(), "25 KiB is more than 24");
         let json = results.json();
+        let date = json["date"].as_str().unwrap();
+        assert!(date.len() == 10 && date.starts_with("20"), "{date}");
         assert_eq!(json["tests"][0]["test"], "handshake");
         assert_eq!(json["tests"][0]["contenders"][0]["usher_to_this"]["median"], 0.25);
         assert_eq!(json["memory"][0]["http2_connection_kib"], 25.0);
