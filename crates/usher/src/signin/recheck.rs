@@ -98,9 +98,10 @@ impl SignInRoom {
             match idle.map_or(Use::Recent, |idle| live.is_looked_at(idle, now)) {
                 Use::Recent => {}
                 Use::Unwritten(last) => {
-                    let mut used = SignedIn::clone(&live.newest());
-                    used.session.used_at = Some(last.seconds());
-                    let _is_written_next_time = self.sessions.renew(used).await;
+                    let used = |known: &mut SignedIn| {
+                        known.session.used_at = Some(last.seconds());
+                    };
+                    let _is_written_next_time = self.change_session(live, used).await;
                 }
                 Use::TooLongAgo => {
                     let _is_tried_again = self.sessions.end(&live.session().id).await;
@@ -162,7 +163,7 @@ impl Pass<'_> {
         let AskedAgain { mut tokens, said } =
             asked.map_err(|error| self.no_answer(provider, error))?;
         let Some(said) = said else {
-            self.renew(SignedIn::clone(&known), &tokens).await.map_err(silent)?;
+            self.renew(live, SignedIn::clone(&known), &tokens).await.map_err(silent)?;
             return Ok(Answer::Vouched); // it can't be asked, as it was told at sign-in
         };
         let before = tokens.id_token.clone();
@@ -175,10 +176,10 @@ impl Pass<'_> {
             Err(no @ (Answer::Refused, _)) => return Err(no),
             Err(no) => (SignedIn::clone(&known), Err(no)),
         };
-        if let Err(why) = self.renew(new, &tokens).await {
+        if let Err(why) = self.renew(live, new, &tokens).await {
             // What it says now can't be kept. The token that was spent must not be lost with it.
             tokens.id_token = before;
-            self.renew(SignedIn::clone(&known), &tokens).await.map_err(silent)?;
+            self.renew(live, SignedIn::clone(&known), &tokens).await.map_err(silent)?;
             return Err(silent(why));
         }
         answer
@@ -198,14 +199,26 @@ impl Pass<'_> {
         (Answer::Silent, error.to_string())
     }
 
-    async fn renew(&self, mut new: SignedIn, tokens: &ProviderTokens) -> Result<(), String> {
+    /// What a device has proven while the provider was asked, and that it was used, stays.
+    async fn renew(
+        &self,
+        live: &LiveSession,
+        mut new: SignedIn,
+        tokens: &ProviderTokens,
+    ) -> Result<(), String> {
         let nonce = random().ok_or(NO_RANDOM)?;
         let sealed = self.room.keys.seal_tokens(&new.session.id, tokens, nonce);
         if sealed.is_none() && tokens.can_ask() {
             return Err("the tokens are too long to be kept".into());
         }
         new.session.tokens = sealed;
-        self.room.sessions.renew(new).await.map_err(|error| error.to_string())
+        let renewed = self.room.change_session(live, |known| {
+            let (devices, used_at) =
+                (std::mem::take(&mut known.session.devices), known.session.used_at);
+            known.clone_from(&new);
+            (known.session.devices, known.session.used_at) = (devices, used_at);
+        });
+        renewed.await.map_err(|error| error.to_string())
     }
 
     async fn end(&self, live: &LiveSession, outcome: Outcome, why: Option<String>, now: Now) {

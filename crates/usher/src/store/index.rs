@@ -90,6 +90,16 @@ impl Index {
         self.renew_locked(with_known_devices(&order.devices, new));
     }
 
+    /// The same where it has been renewed so often; `false` where something newer is known.
+    pub(super) fn renew_after(&self, renewals: u64, new: SignedIn) -> bool {
+        let order = self.order();
+        if self.find(&new.session.id).is_some_and(|live| live.renewals() != renewals) {
+            return false;
+        }
+        self.renew_locked(with_known_devices(&order.devices, new));
+        true
+    }
+
     fn renew_locked(&self, new: SignedIn) {
         let mut shard = self.shard(&new.session.id).write().unwrap_or_else(PoisonError::into_inner);
         if let Some(live) = shard.get_mut(&new.session.id) {

@@ -35,6 +35,17 @@ impl SessionStore for Store {
         Box::pin(async move { Ok(self.renew_session(new).await?) })
     }
 
+    fn renew_after(&self, renewals: u64, new: SignedIn) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let row = Row::of(&new)?;
+            if !self.sessions.renew_after(renewals, new) {
+                return Ok(false);
+            }
+            self.write_newest(row).await?;
+            Ok(true)
+        })
+    }
+
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move { Ok(self.end_sessions(vec![id.clone()]).await?) })
     }
@@ -124,7 +135,21 @@ impl Store {
     async fn renew_session(&self, new: SignedIn) -> Result<(), StoreFailure> {
         let row = Row::of(&new)?;
         self.sessions.renew(new);
-        self.writer.revoke(move |db| row.update(db), |()| ()).await
+        self.write_newest(row).await
+    }
+
+    /// Writes down what is known of a session when its turn comes: of two that were renewed at once the
+    /// turns may come in the other order.
+    async fn write_newest(&self, row: Row) -> Result<(), StoreFailure> {
+        let sessions = Arc::clone(&self.sessions);
+        let work = move |db: &Connection| {
+            let live = SessionId::parse(&row.id).and_then(|id| sessions.find(&id));
+            match live {
+                Some(live) => Row::of(live.signed_in())?.update(db),
+                None => row.update(db), // it runs out, or ends: its row goes
+            }
+        };
+        self.writer.revoke(work, |()| ()).await
     }
 
     /// Ends sessions in memory at once, so that no new request finds them, then on the disk.

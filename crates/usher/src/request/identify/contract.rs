@@ -103,6 +103,11 @@ async fn what_is_new_holds_for_what_runs_and_revives_nothing(store: &dyn Session
     assert_eq!(found.signed_in(), &moved);
     assert_eq!((store.all().len(), store.of_person("ann").len()), (1, 1));
     drop(found);
+    let (renewals, mut again) = (runs.renewals(), moved.clone());
+    assert!(store.renew_after(renewals, again.clone()).await.unwrap(), "nothing in between");
+    again.person.directory_groups = None;
+    assert!(!store.renew_after(renewals, again).await.unwrap(), "somebody was faster");
+    assert_eq!(*runs.newest(), moved, "and what they wrote stays");
     store.end(&ann.session.id).await.unwrap();
     assert!(runs.is_ended(), "what runs under the older state hears of the end");
     store.renew(moved).await.unwrap();

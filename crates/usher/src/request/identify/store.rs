@@ -45,6 +45,17 @@ pub trait SessionStore: Send + Sync {
     /// Replaces what is known of a session, for whatever runs under it as well. It holds in memory
     /// at once, and is durable when it resolves. A session that was ended stays so.
     fn renew(&self, new: SignedIn) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// The same where nothing else became known since it had been renewed so often
+    /// ([`LiveSession::renewals`]); `false`, and nothing is changed, where something did.
+    fn renew_after(&self, renewals: u64, new: SignedIn) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let newer = matches!(self.find(&new.session.id), Found::Live(live) if live.renewals() != renewals);
+            if !newer {
+                self.renew(new).await?;
+            }
+            Ok(!newer)
+        })
+    }
     /// Ends a session. Idempotent. When it resolves, `find` answers [`Found::Ended`] for good and
     /// whatever runs under it has been told.
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>>;
