@@ -89,8 +89,12 @@ impl SessionStore for OneSession {
         Box::pin(async { Ok(live) })
     }
 
-    fn renew(&self, _: SignedIn) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async { Ok(()) })
+    fn renew<'a>(
+        &'a self,
+        _: &'a Arc<SignedIn>,
+        _: SignedIn,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async { Ok(true) })
     }
 
     fn end<'a>(&'a self, _: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {

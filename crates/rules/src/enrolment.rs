@@ -25,6 +25,10 @@ pub struct EnrolledDevice {
     pub key: NewPasskey,
     /// Whose it is: a person's id.
     pub owner: Box<str>,
+    /// Who says that they are: the address of a provider, or its id where it has none. Empty in devices
+    /// from before it was written down.
+    #[serde(default)]
+    pub provider: Box<str>,
     /// The same for whoever approves it: an address, where there is one.
     pub called: Box<str>,
     /// The host whose pages it answers (WebAuthn §5.1.2).
@@ -39,7 +43,26 @@ pub struct EnrolledDevice {
     pub approved_at: Option<UnixTimeSeconds>,
 }
 
+/// May another provider call somebody else by the id that a person has?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// It may.
+    MayMeet,
+    /// It may not, or there is no other.
+    NeverMeet,
+}
+
 impl EnrolledDevice {
+    /// Is it of whom this provider calls so? One that names no provider is where there is one person of
+    /// that id alone.
+    pub fn is_of(&self, owner: &str, provider: &str, ids: Ids) -> bool {
+        let said_by = match &*self.provider {
+            "" => ids == Ids::NeverMeet,
+            named => named == provider,
+        };
+        said_by && *self.owner == *owner
+    }
+
     /// How far it came.
     pub const fn enrolment(&self) -> Enrolment {
         match self.approved_at {
@@ -69,15 +92,15 @@ impl EnrolledDevice {
 pub trait EnrolledDevices: Send + Sync {
     /// Keeps a new one; `false` where its owner has enough, or the key is known.
     fn enrol(&self, new: EnrolledDevice) -> BoxFuture<'_, Result<bool, PeopleError>>;
-    /// Somebody's, oldest first.
+    /// Of everybody with this id, whichever provider calls them so, oldest first.
     fn enrolled_by<'a>(
         &'a self,
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Vec<EnrolledDevice>, PeopleError>>;
     /// Everybody's, oldest first.
     fn all_enrolled(&self) -> BoxFuture<'_, Result<Vec<EnrolledDevice>, PeopleError>>;
-    /// A session was proven on it, and its counter stands there now; `false` where it is gone, or
-    /// somebody was faster.
+    /// A session was proven on it, its counter stands there now, and its provider is written down where
+    /// it was not; `false` where it is gone, or somebody was faster.
     fn proven<'a>(
         &'a self,
         before: &'a EnrolledDevice,
@@ -96,7 +119,34 @@ pub trait EnrolledDevices: Send + Sync {
 
 #[cfg(test)]
 mod tests {
-    use super::EnrolledDevice;
+    use super::{EnrolledDevice, Ids};
+    use crate::passkey::NewPasskey;
+
+    #[test]
+    fn a_device_is_of_whom_its_provider_calls_so() {
+        let of = |provider: &str| EnrolledDevice {
+            key: NewPasskey { id: "key".into(), public_key: Box::default(), counter: 0 },
+            owner: "7".into(),
+            provider: provider.into(),
+            called: "ann@example.com".into(),
+            site: "tv.example".into(),
+            label: "laptop".into(),
+            added_at: 1,
+            used_at: None,
+            approved_at: None,
+        };
+        let home = "https://home.example";
+        for (provider, owner, by, ids, expected, why) in [
+            (home, "7", home, Ids::MayMeet, true, "hers"),
+            (home, "7", "https://work.example", Ids::MayMeet, false, "another's person of that id"),
+            (home, "7", "https://work.example", Ids::NeverMeet, false, "whatever is listed today"),
+            (home, "8", home, Ids::NeverMeet, false, "somebody else's"),
+            ("", "7", home, Ids::NeverMeet, true, "of before: there is one of that id"),
+            ("", "7", home, Ids::MayMeet, false, "of before: nobody knows whose"),
+        ] {
+            assert_eq!(of(provider).is_of(owner, by, ids), expected, "{why}");
+        }
+    }
 
     #[test]
     fn a_device_has_another_name_than_its_owner_s_passkeys() {

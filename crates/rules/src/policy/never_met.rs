@@ -39,6 +39,11 @@ impl Policy {
         self.first(|term| term.criterion.is_of_passkey())
     }
 
+    /// The first criterion that asks for a device.
+    pub fn first_of_devices(&self) -> Option<(Place, &str)> {
+        self.first(|term| term.criterion.asked().device_kind().is_some())
+    }
+
     fn first(&self, is_it: impl Fn(&Term) -> bool) -> Option<(Place, &str)> {
         let term = self.terms_to_judge().map(|(_, term)| term).find(|term| is_it(term))?;
         let name = term.name.rsplit(' ').next().unwrap_or_default();

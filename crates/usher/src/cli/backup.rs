@@ -114,7 +114,10 @@ fn elsewhere(config: &Path, dir: &Path) -> String {
     let apart = certificates.filter(|folder| !real(folder).starts_with(real(dir)));
     let apart = apart.map(|folder| format!(", {} (autocert_dir)", folder.display()));
     let decisions = !matches!(DecisionFile::read(dir), Ok(kept) if kept.is_empty());
-    let decisions = decisions.then_some(", decisions on record (decisions*.jsonl)");
+    let decisions = decisions.then(|| {
+        let files = dir.join("decisions*.jsonl");
+        format!(", decisions on record ({})", files.display())
+    });
     let (apart, decisions) = (apart.unwrap_or_default(), decisions.unwrap_or_default());
     format!(
         "\nnot in it: {shown} and its files{apart}{decisions}: copy what you need of them as well"

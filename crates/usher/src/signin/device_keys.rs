@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use usher_pages::{ACTION_FIELD, FLOW_FIELD, ListedEnrolment, PostForm};
 use usher_rules::{
-    enrolment::EnrolledDevice,
+    enrolment::{EnrolledDevice, Ids},
     passkey::{Assertion, Expected, PasskeyFault},
     people::{PasswordRefusal, PeopleError},
-    plan::Level,
-    session::{ShownDevice, SignedIn},
+    plan::{BUILTIN, Level},
+    session::ShownDevice,
 };
 
-use super::{Ask, SignInRoom, TRIES, account::device_of};
+use super::{Ask, SignInRoom, account::device_of, session_list::provider_of};
 use crate::request::{
     EventName,
     identify::{Found, LiveSession, StoreError},
@@ -32,13 +32,30 @@ pub(super) struct DeviceChallenges {
     pub(super) make: String,
 }
 
-/// Whom a challenge is for: nobody's passkey answers one of a device, and the other way round.
-fn shower(owner: &str) -> String {
-    format!("show-device:{owner}")
+/// Whose devices are looked at.
+pub(super) struct Owner<'a> {
+    id: &'a str,
+    provider: &'a str,
+    ids: Ids,
 }
 
-fn maker(owner: &str) -> String {
-    format!("new-device:{owner}")
+impl<'a> Owner<'a> {
+    /// Two providers may call two people by the same id. Those of ours are made here, and meet nobody's.
+    pub(super) fn of(ask: &'a Ask, live: &'a LiveSession) -> Self {
+        let (id, provider) = (&*live.person().id, provider_of(ask.plan(), live));
+        let is_alone = ask.plan().sign_in.providers.listed().count() < 2;
+        let ids = if is_alone || provider == BUILTIN { Ids::NeverMeet } else { Ids::MayMeet };
+        Self { id, provider, ids }
+    }
+
+    /// Whom a challenge is for: nobody's passkey answers one of a device, and the other way round.
+    fn shows(&self) -> String {
+        format!("show-device:{} {}", self.provider, self.id)
+    }
+
+    fn makes(&self) -> String {
+        format!("new-device:{} {}", self.provider, self.id)
+    }
 }
 
 impl SignInRoom {
@@ -49,9 +66,21 @@ impl SignInRoom {
         flow: &str,
         live: &LiveSession,
     ) -> Option<DeviceChallenges> {
-        let owner = &live.person().id;
-        let show = self.challenge(ask, flow, &shower(owner))?;
-        Some(DeviceChallenges { show, make: self.challenge(ask, flow, &maker(owner))? })
+        let owner = Owner::of(ask, live);
+        let show = self.challenge(ask, flow, &owner.shows())?;
+        Some(DeviceChallenges { show, make: self.challenge(ask, flow, &owner.makes())? })
+    }
+
+    /// Whoever asks has enrolled these.
+    pub(super) async fn own_enrolled(
+        &self,
+        ask: &Ask,
+        live: &LiveSession,
+    ) -> Result<Vec<EnrolledDevice>, PeopleError> {
+        let Owner { id, provider, ids } = Owner::of(ask, live);
+        let mut own = self.enrolled.enrolled_by(id).await?;
+        own.retain(|kept| kept.is_of(id, provider, ids));
+        Ok(own)
     }
 
     /// A device that is enrolled was shown.
@@ -61,22 +90,23 @@ impl SignInRoom {
         live: &LiveSession,
         (flow, answer): (&str, &str),
     ) -> Result<ShownDevice, DeviceRefusal> {
-        let owner = &*live.person().id;
+        let owner = Owner::of(ask, live);
         let assertion = Assertion::parse(answer)?;
         let challenge = assertion.challenge().ok_or(PasskeyFault::Unreadable)?;
         let (whose, over_at) = self.opened_question(ask, flow, &challenge)?;
-        if whose != shower(owner) {
+        if whose != owner.shows() {
             return Err(PasskeyFault::Challenge.into());
         }
-        let all = self.enrolled.enrolled_by(owner).await?;
-        let kept = all.iter().find(|kept| *kept.key.id == *assertion.id());
+        let all = self.own_enrolled(ask, live).await?;
+        let kept = all.into_iter().find(|kept| *kept.key.id == *assertion.id());
         let kept = kept.ok_or(PasswordRefusal::UnknownPasskey)?;
         let origin = ask.origin();
         let expected = Expected { origin: &origin, challenge: &challenge };
-        let handle = EnrolledDevice::handle(owner);
+        let handle = EnrolledDevice::handle(owner.id);
         let counter = assertion.verify_known(expected, &kept.key, &handle)?;
         self.used_up(ask, &challenge, over_at).await?;
-        match self.enrolled.proven(kept, counter, ask.wall().seconds()).await? {
+        let kept = EnrolledDevice { provider: owner.provider.into(), ..kept };
+        match self.enrolled.proven(&kept, counter, ask.wall().seconds()).await? {
             true => Ok(kept.shown()),
             false => Err(PasskeyFault::Counter.into()),
         }
@@ -91,13 +121,15 @@ impl SignInRoom {
     ) -> Result<ShownDevice, DeviceRefusal> {
         let person = live.person();
         let (key, whose) = self.made_passkey(ask, flow, answer).await?;
-        if whose != maker(&person.id) {
+        let owner = Owner::of(ask, live);
+        if whose != owner.makes() {
             return Err(PasskeyFault::Challenge.into());
         }
         let called = if person.email.is_empty() { &person.id } else { &person.email };
         let new = EnrolledDevice {
             key,
             owner: person.id.clone(),
+            provider: owner.provider.into(),
             called: called.clone(),
             site: ask.authority().host.as_str().into(),
             label: device_of(ask).into(),
@@ -121,7 +153,7 @@ impl SignInRoom {
         live: &LiveSession,
         id: &str,
     ) -> Result<(), DeviceRefusal> {
-        let all = self.enrolled.enrolled_by(&live.person().id).await?;
+        let all = self.own_enrolled(ask, live).await?;
         if all.iter().any(|kept| *kept.key.id == *id) && self.enrolled.remove_enrolled(id).await? {
             let cause = Some("a device was removed by its owner".to_owned());
             self.note(ask, Level::Info, EventName::Account, Some(live.person().into()), cause);
@@ -135,16 +167,12 @@ impl SignInRoom {
         live: &LiveSession,
         shown: ShownDevice,
     ) -> Result<(), StoreError> {
-        for _ in 0..TRIES {
-            let known = live.newest();
-            let mut new = SignedIn::clone(&known);
-            let others = known.session.devices.iter().filter(|other| other.kind != shown.kind);
-            new.session.devices = others.cloned().chain([shown.clone()]).collect();
-            if self.sessions.renew(&known, new).await? || live.is_ended() {
-                return Ok(());
-            }
-        }
-        Err(StoreError::Unavailable("the session was changed again and again".into()))
+        self.change_session(live, |known| {
+            let before = std::mem::take(&mut known.session.devices);
+            let others = before.into_iter().filter(|other| other.kind != shown.kind);
+            known.session.devices = others.chain([shown.clone()]).collect();
+        })
+        .await
     }
 
     /// The session as it is now.

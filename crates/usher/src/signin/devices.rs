@@ -18,7 +18,7 @@ use usher_pages::{
 use usher_rules::{
     enrolment::{ANY_KIND, EnrolledDevice},
     names::Origin,
-    plan::{BUILTIN, Level},
+    plan::Level,
     signin::{
         BindingUse, BrowserBinding, Goal, Params, Proof, SIGN_IN, Target, UrlRefusal, param,
         same_origin, sign_url,
@@ -68,6 +68,11 @@ impl SignInRoom {
         if let Some(response) = workers::in_between(ask) {
             return response;
         }
+        // On a host of its own, as everybody's sessions: a script of an app on the same host could read
+        // the page, and press its buttons. Where people sign in elsewhere each host has keys of its own.
+        if !ask.is_hosted() && !ask.plan().sign_in.dedicated_host {
+            return no_devices(ask);
+        }
         let here = ask.at_authenticate() || ask.is_hosted();
         let errand = match self.errand(ask) {
             Ok(errand) => errand,
@@ -86,9 +91,6 @@ impl SignInRoom {
         let Some(live) = self.whose_devices(ask, &errand) else {
             return self.sign_in_first(ask, &errand, Prompt::IfNeeded).await;
         };
-        if !is_told_apart(ask, &live) {
-            return no_devices(ask);
-        }
         match *ask.method() {
             Method::POST => self.enrolments_posted(ask, &errand, &live).await,
             _ if errand.target.is_some() && is_proven(&live) => self.proven(ask, &errand, &live),
@@ -182,7 +184,7 @@ impl SignInRoom {
         note: Option<&str>,
     ) -> Response<Body> {
         let binding = random().map(|random| BrowserBinding::new(random, ask.wall()));
-        let kept = self.enrolled.enrolled_by(&live.person().id).await;
+        let kept = self.own_enrolled(ask, live).await;
         let (Some(binding), Ok(kept)) = (binding, kept) else { return self.no_devices_now(ask) };
         let flow = &*binding.id;
         let challenges = self.device_challenges(ask, flow, live);
@@ -327,12 +329,6 @@ fn is_proven(live: &LiveSession) -> bool {
 fn called(live: &LiveSession) -> &str {
     let person = live.person();
     if person.email.is_empty() { &person.id } else { &person.email }
-}
-
-/// Two providers may call two people by the same id, and a device belongs to an id: where there are
-/// several, only whom we know ourselves has devices.
-fn is_told_apart(ask: &Ask, live: &LiveSession) -> bool {
-    *live.session().idp_id == *BUILTIN || ask.plan().sign_in.providers.listed().count() < 2
 }
 
 fn no_devices(ask: &Ask) -> Response<Body> {

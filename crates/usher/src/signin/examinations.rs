@@ -236,7 +236,6 @@ mod tests {
 
     const BEGAN: UnixTime = UnixTime::from_seconds(1_800_000_000);
 
-    #[expect(clippy::disallowed_methods, reason = "some moment, from which all others are told")]
     fn some_moment() -> Now {
         Now { wall: BEGAN, wall_millis: 0, monotonic: Instant::now() }
     }

@@ -17,7 +17,7 @@ use usher_rules::{
 };
 
 use super::{
-    NO_RANDOM, SignInRoom, TRIES,
+    NO_RANDOM, SignInRoom,
     provider::{AskedAgain, ProviderError, SaysNow},
     random,
 };
@@ -98,10 +98,10 @@ impl SignInRoom {
             match idle.map_or(Use::Recent, |idle| live.is_looked_at(idle, now)) {
                 Use::Recent => {}
                 Use::Unwritten(last) => {
-                    let known = live.newest();
-                    let mut used = SignedIn::clone(&known);
-                    used.session.used_at = Some(last.seconds());
-                    let _is_written_next_time = self.sessions.renew(&known, used).await;
+                    let used = |known: &mut SignedIn| {
+                        known.session.used_at = Some(last.seconds());
+                    };
+                    let _is_written_next_time = self.change_session(live, used).await;
                 }
                 Use::TooLongAgo => {
                     let _is_tried_again = self.sessions.end(&live.session().id).await;
@@ -199,7 +199,7 @@ impl Pass<'_> {
         (Answer::Silent, error.to_string())
     }
 
-    /// What was noted of the session while its provider was asked stays.
+    /// What a device has proven while the provider was asked, and that it was used, stays.
     async fn renew(
         &self,
         live: &LiveSession,
@@ -212,16 +212,13 @@ impl Pass<'_> {
             return Err("the tokens are too long to be kept".into());
         }
         new.session.tokens = sealed;
-        for _ in 0..TRIES {
-            let known = live.newest();
-            new.session.devices = known.session.devices.clone();
-            new.session.used_at = known.session.used_at;
-            let renewed = self.room.sessions.renew(&known, new.clone()).await;
-            if renewed.map_err(|error| error.to_string())? || live.is_ended() {
-                return Ok(());
-            }
-        }
-        Err("it was changed again and again meanwhile".into())
+        let renewed = self.room.change_session(live, |known| {
+            let (devices, used_at) =
+                (std::mem::take(&mut known.session.devices), known.session.used_at);
+            known.clone_from(&new);
+            (known.session.devices, known.session.used_at) = (devices, used_at);
+        });
+        renewed.await.map_err(|error| error.to_string())
     }
 
     async fn end(&self, live: &LiveSession, outcome: Outcome, why: Option<String>, now: Now) {

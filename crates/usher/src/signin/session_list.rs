@@ -147,10 +147,14 @@ fn is_seat(live: &LiveSession) -> bool {
 
 /// Two providers may call two people by the same id; the clients of routes ask one provider.
 pub(super) fn is_same_person(plan: &Plan, one: &LiveSession, other: &LiveSession) -> bool {
-    let (ours, theirs) = (&*one.session().idp_id, &*other.session().idp_id);
-    let address = |idp| plan.sign_in.providers.of(idp).and_then(Provider::address);
-    let is_one = ours == theirs || address(ours).is_some_and(|at| address(theirs) == Some(at));
-    is_one && one.person().id == other.person().id
+    provider_of(plan, one) == provider_of(plan, other) && one.person().id == other.person().id
+}
+
+/// Who says whose session it is: the provider's address, by whichever client it was asked, or its id
+/// where it has none.
+pub(super) fn provider_of<'a>(plan: &'a Plan, live: &'a LiveSession) -> &'a str {
+    let id = &*live.session().idp_id;
+    plan.sign_in.providers.of(id).and_then(Provider::address).unwrap_or(id)
 }
 
 pub(super) fn called(person: &Person) -> &str {

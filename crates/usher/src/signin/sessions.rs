@@ -10,7 +10,7 @@ use usher_rules::{
     plan::{Level, Plan},
     session::{
         Authentication, CookieLife, Credential, CredentialSource, Handle, Purpose, Session,
-        SessionId, SetCookie, credential, shown_browser,
+        SessionId, SetCookie, SignedIn, credential, shown_browser,
     },
     signin::{CALLBACK, Goal, ProgramRedirect, Target, param, sign_url},
     time::UnixTime,
@@ -23,6 +23,9 @@ use crate::request::{
     Body, EventName, Named, SignInNote,
     identify::{LiveSession, StoreError, end_with_replaced, in_force, look_up, replaced_by},
 };
+
+/// How often something else may become known of a session before a change of it is given up.
+const TRIES: usize = 100;
 
 impl SignInRoom {
     /// The session of this id, wherever it is kept, if it is in force.
@@ -105,6 +108,24 @@ impl SignInRoom {
         }
         self.note_sign_in(ask, live.person(), redeemed);
         Ok(live)
+    }
+
+    /// Changes what is known of a session, whatever else becomes known of it meanwhile: `change` is
+    /// called with the newest, and again where somebody was faster.
+    pub(super) async fn change_session(
+        &self,
+        live: &LiveSession,
+        change: impl Fn(&mut SignedIn) + Send + Sync,
+    ) -> Result<(), StoreError> {
+        for _ in 0..TRIES {
+            let before = live.newest();
+            let mut new = SignedIn::clone(&before);
+            change(&mut new);
+            if self.sessions.renew(&before, new).await? || live.is_ended() {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Unavailable("too much else becomes known of the session".into()))
     }
 
     /// A provider's ID token, as it is kept to be handed over at sign-out; a large one is not.

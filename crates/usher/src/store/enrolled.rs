@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use usher_rules::{
     enrolment::{EnrolledDevice, EnrolledDevices, MOST_DEVICES},
     people::{BoxFuture, PeopleError, UnixTimeSeconds},
+    plan::BUILTIN,
 };
 
 use super::{Store, StoreFailure, checksum, index::KnownDevices};
@@ -14,10 +15,14 @@ impl EnrolledDevices for Store {
     fn enrol(&self, new: EnrolledDevice) -> BoxFuture<'_, Result<bool, PeopleError>> {
         let add = move |db: &Connection| {
             let removed = "SELECT 1 FROM removed_people WHERE id = ?1";
-            if db.prepare_cached(removed)?.exists([&new.owner])? {
+            let is_ours = *new.provider == *BUILTIN;
+            if is_ours && db.prepare_cached(removed)?.exists([&new.owner])? {
                 return Ok(false);
             }
-            if find(db, &new.key.id)?.is_some() || of_owner(db, &new.owner)?.len() >= MOST_DEVICES {
+            let same_id = of_owner(db, &new.owner)?;
+            let is_own = |kept: &&EnrolledDevice| ["", &*new.provider].contains(&&*kept.provider);
+            let own = same_id.iter().filter(is_own).count();
+            if find(db, &new.key.id)?.is_some() || own >= MOST_DEVICES {
                 return Ok(false);
             }
             write(db, &new).map(|()| true)
@@ -44,15 +49,20 @@ impl EnrolledDevices for Store {
         at: UnixTimeSeconds,
     ) -> BoxFuture<'a, Result<bool, PeopleError>> {
         let (id, was) = (before.key.id.clone(), before.key.counter);
+        let provider = before.provider.clone();
         let note = move |db: &Connection| {
             let Some(mut kept) = find(db, &id)?.filter(|kept| kept.key.counter == was) else {
                 return Ok(false);
             };
             kept.key.counter = counter;
             kept.used_at = Some(at);
+            if kept.provider.is_empty() {
+                kept.provider = provider.clone();
+            }
             write(db, &kept).map(|()| true)
         };
-        Box::pin(async move { Ok(self.change_devices(note).await?) })
+        // What counts of it is as before: no other row is read, and no session looked at.
+        Box::pin(async move { Ok(self.writer.write(note, |was_there| was_there).await?) })
     }
 
     fn approve<'a>(
@@ -110,9 +120,15 @@ pub(super) fn known(db: &Connection) -> Result<KnownDevices, StoreFailure> {
     Ok(credentials.map(|credential| (credential.id.clone(), credential)).collect())
 }
 
-/// Whoever is removed takes their devices along.
+/// Whoever of ours is removed takes their devices along; another provider's person of that id keeps
+/// theirs.
 pub(super) fn forget_devices(db: &Connection, owner: &str) -> Result<(), StoreFailure> {
-    db.prepare_cached("DELETE FROM enrolled_devices WHERE owner = ?1")?.execute([owner])?;
+    let mut forget = db.prepare_cached("DELETE FROM enrolled_devices WHERE id = ?1")?;
+    for kept in of_owner(db, owner)? {
+        if ["", BUILTIN].contains(&&*kept.provider) {
+            forget.execute([&kept.key.id])?;
+        }
+    }
     Ok(())
 }
 

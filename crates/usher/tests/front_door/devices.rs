@@ -20,7 +20,8 @@ const PAGE: &str = "https://tv.test/film?part=1";
 fn with_policy(upstream: &Upstream, policy: &str) -> String {
     let route = friends("tv.test", upstream.address);
     let (head, _) = route.split_once("  policy:").unwrap();
-    config(&[format!("{head}  policy: {policy}\n")])
+    let route = config(&[format!("{head}  policy: {policy}\n")]);
+    format!("authenticate_service_url: https://login.test\n{route}")
 }
 
 /// The store knows these devices of everybody's sessions, from the next start on.
@@ -51,6 +52,7 @@ fn enrolled(shown: &DeviceCredential) -> EnrolledDevice {
     EnrolledDevice {
         key: NewPasskey { id, public_key: Box::default(), counter: 0 },
         owner,
+        provider: Box::default(),
         called: ANN.0.into(),
         site: "tv.test".into(),
         label: "laptop".into(),
@@ -130,7 +132,7 @@ async fn a_stranger_signs_in_before_a_device_is_asked_for() {
         let policy = format!("[{{allow: {{or: [{{device: {policy}}}]}}}}]");
         let server = TestServer::open(&with_policy(&upstream, &policy)).await;
         let mut stranger = server.browser();
-        for page in [PAGE, "https://tv.test/.pomerium/webauthn"] {
+        for page in [PAGE, "https://login.test/.pomerium/webauthn"] {
             let seen = stranger.send(Method::GET, page, NAVIGATION, "").await;
             let to = seen.location().unwrap();
             assert_eq!(to.path(), "/.pomerium/sign_in", "{policy} {page}: {to}");

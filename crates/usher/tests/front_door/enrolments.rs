@@ -4,15 +4,19 @@
 use std::{process::ExitCode, time::Duration};
 
 use http::Method;
+use serde_json::json;
 use usher::cli::enrolments::{Args, run};
 use usher_lab::{
     browser::{Browser, NAVIGATION, Seen},
+    clock::TurnedClock,
+    provider::FakeProvider,
     upstream::Upstream,
 };
 use usher_rules::time::Clock as _;
 
 use crate::{
     authenticator::{Authenticator, Lie, clone, hidden},
+    provider_choice::entry,
     test_server::{ANN, EVE, TestServer, config, friends},
 };
 
@@ -40,13 +44,14 @@ async fn command(server: &TestServer, line: &str) -> (bool, String) {
     done.await.unwrap()
 }
 
-/// Two hosts: people sign in at one, and the other asks for a device.
+/// A host that is for signing in alone, and one that asks for a device.
 async fn house(device: &str) -> (TestServer, Upstream) {
     let upstream = Upstream::echo();
     let film = friends("film.test", upstream.address)
         .replace("{or: [{claim/groups: friends}]}", &APPROVED.replace("{approved: true}", device));
-    let routes = [friends("tv.test", upstream.address), film];
-    (TestServer::open(&config(&routes)).await, upstream)
+    let routes = config(&[friends("watch.test", upstream.address), film]);
+    let text = format!("authenticate_service_url: https://tv.test\n{routes}");
+    (TestServer::open(&text).await, upstream)
 }
 
 /// The attribute of the button that makes a key, or uses one.
@@ -157,7 +162,7 @@ async fn a_device_is_its_owner_s_and_answers_one_question_once() {
     assert_eq!((seen.status.as_u16(), seen.url.as_str()), (200, FILM), "no approval is asked for");
 
     // Eve, at her own page, with Ann's device in her hands.
-    let mut eve = server.signed_in("https://tv.test/", EVE).await;
+    let mut eve = server.signed_in("https://watch.test/film", EVE).await;
     let page = eve.open(OWN).await;
     let mut hers = Authenticator::new("key-of-eve");
     assert!(!page.body.contains("data-passkey=\"get\""), "Ann's is not asked for");
@@ -240,4 +245,72 @@ async fn a_kind_of_device_that_nobody_vouches_for_is_not_enrolled() {
     let seen = ann.send(Method::GET, &changed, NAVIGATION, "").await;
     assert_ne!(seen.status, 200, "the kind was signed: {}", seen.body);
     assert!(upstream.heads().is_empty());
+}
+
+/// A script of the app could read the page, and press its buttons.
+#[tokio::test]
+async fn no_device_is_enrolled_on_the_host_of_an_app() {
+    let upstream = Upstream::echo();
+    let film =
+        friends("film.test", upstream.address).replace("{or: [{claim/groups: friends}]}", APPROVED);
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address), film])).await;
+    let mut ann = server.signed_in("https://tv.test/film", ANN).await;
+    let before = upstream.heads().len();
+    for page in [OWN, FILM] {
+        let seen = ann.open(page).await;
+        assert_eq!(seen.status, 403, "{page}: {}", seen.body);
+        assert!(!seen.body.contains("data-passkey"), "{page}: {}", seen.body);
+    }
+    assert_eq!(upstream.heads().len(), before);
+}
+
+/// Two providers may call two people by the same id.
+#[tokio::test]
+async fn people_of_every_provider_enrol_devices_of_their_own() {
+    let now = TurnedClock::new().now().wall.seconds();
+    let [home, work] =
+        [FakeProvider::start(now).await.unwrap(), FakeProvider::start(now).await.unwrap()];
+    let upstream = Upstream::echo();
+    let text = format!(
+        "authenticate_service_url: https://tv.test
+idp_providers:
+{}{}routes:
+- from: https://film.test
+  to: http://{}
+  policy: [{{allow: {{and: [{{authenticated_user: true}}, {{device: {{type: any}}}}]}}}}]
+",
+        entry("home", &home),
+        entry("work", &work),
+        upstream.address
+    );
+    let server = TestServer::open(&text).await;
+    let mut keys = [Authenticator::new("key-of-home"), Authenticator::new("key-of-work")];
+    for ((name, provider), key) in [("home", &home), ("work", &work)].into_iter().zip(&mut keys) {
+        let (mut browser, page) = signs_in_at(&server, name, provider).await;
+        assert_eq!(page.url.path(), "/.pomerium/webauthn", "{name}: {}", page.body);
+        assert!(!page.body.contains("data-passkey=\"get\""), "{name}: none of theirs is there");
+        let seen = enrols(&mut browser, &page, key).await;
+        assert_eq!((seen.status.as_u16(), seen.url.as_str()), (200, FILM), "{name}: {}", seen.body);
+    }
+    let (mut browser, page) = signs_in_at(&server, "home", &home).await;
+    let [own, other] = &mut keys;
+    let seen = shows(&mut browser, &page, other, Lie::default()).await;
+    assert!(seen.body.contains("no device of yours"), "the other one's: {}", seen.body);
+    let seen = shows(&mut browser, &seen, own, Lie::default()).await;
+    assert_eq!(seen.url.as_str(), FILM, "{}", seen.body);
+}
+
+/// Somebody who is `7` there signs in by this provider; where they come out.
+async fn signs_in_at(server: &TestServer, name: &str, provider: &FakeProvider) -> (Browser, Seen) {
+    let now = server.clock.now().wall.seconds();
+    provider.says(json!({"sub": "7", "email": "ann@example.com", "auth_time": now}));
+    let mut browser = server.browser();
+    let asked = browser.send(Method::GET, FILM, NAVIGATION, "").await;
+    let door = asked.location().unwrap().to_string();
+    let way = door.replace("/sign_in?", &format!("/sign_in/{name}?"));
+    let sent = browser.send(Method::GET, &way, NAVIGATION, "").await;
+    let back = provider.consents(sent.location().unwrap().as_str()).unwrap();
+    let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
+    let page = browser.follow(arrived).await;
+    (browser, page)
 }

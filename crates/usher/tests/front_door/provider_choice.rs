@@ -26,7 +26,7 @@ pub struct Choice {
     _app: Upstream,
 }
 
-fn entry(name: &str, provider: &FakeProvider) -> String {
+pub fn entry(name: &str, provider: &FakeProvider) -> String {
     let (client, secret) = provider.client();
     format!(
         "- name: {name}\n  label: The {name}\n  idp_provider: oidc\n  idp_provider_url: {}\n  \

@@ -73,7 +73,8 @@ fn a_backup_says_what_lies_elsewhere() {
     desk.write(&format!("autocert: true\nautocert_dir: {}\n{app}", apart.display()));
     let told = backup("two");
     assert!(told.contains(&format!("{} (autocert_dir)", apart.display())), "{told}");
-    assert!(told.contains("decisions on record"), "{told}");
+    let decisions = desk.data().join("decisions*.jsonl");
+    assert!(told.contains(&format!("decisions on record ({})", decisions.display())), "{told}");
     desk.write("routes: 7\n");
     let told = backup("three");
     assert!(told.contains("which can't be read"), "the backup is made, and says so: {told}");

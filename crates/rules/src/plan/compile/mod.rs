@@ -174,6 +174,7 @@ fn of_people(
 ) {
     bearer::find(globals, (sections, compiled), sign_in, problems);
     passkeys::find((sections, compiled), clients, sign_in, problems);
+    passkeys::find_devices((sections, compiled), sign_in, problems);
 }
 
 /// Which routes a host has.

@@ -1,4 +1,4 @@
-//! Rules that ask for a passkey where nobody can have one.
+//! Rules that ask for a passkey or a device, where nobody can have one.
 
 use std::sync::Arc;
 
@@ -35,6 +35,28 @@ pub(super) fn find(
     }
     if !has_passkeys(sign_in.providers.of(BUILTIN).is_some()) {
         problems.extend(clients.iter().filter_map(|client| problem(&client.policy, why)));
+    }
+}
+
+/// Tells where a device is asked for and none can be enrolled, since an app shares the host of the page.
+pub(super) fn find_devices(
+    (sections, compiled): (&[Section], &[Option<Arc<Route>>]),
+    sign_in: Option<&SignIn>,
+    problems: &mut Vec<Problem>,
+) {
+    let is_shared = |sign_in: &SignIn| sign_in.own().is_some() && !sign_in.dedicated_host;
+    if !sign_in.is_some_and(is_shared) {
+        return;
+    }
+    for (section, route) in sections.iter().zip(compiled) {
+        let asks = route.as_ref().and_then(|route| route.policy.first_of_devices());
+        let Some((at, name)) = asks else { continue };
+        let what = format!("`{name}`: nobody can enrol a device on the host of an app");
+        let help =
+            "give sign-in a host of its own: `authenticate_service_url: https://login.DOMAIN`";
+        let mut found = vec![Problem::new(Severity::Warning, "U554", at, what, help)];
+        section.source.relocate(&mut found);
+        problems.append(&mut found);
     }
 }
 

@@ -13,10 +13,13 @@ use crate::{
     store::Store,
 };
 
+const WORK: &str = "https://id.work.example";
+
 fn device(id: &str, owner: &str) -> EnrolledDevice {
     EnrolledDevice {
         key: NewPasskey { id: id.into(), public_key: Box::from(*b"key"), counter: 1 },
         owner: owner.into(),
+        provider: "builtin".into(),
         called: "ann@example.com".into(),
         site: "tv.example".into(),
         label: "laptop".into(),
@@ -73,7 +76,64 @@ async fn devices_are_bounded_and_go_with_their_person() {
     }
     assert!(!store.enrol(device("one-more", &ann.id)).await.unwrap());
     assert!(store.enrol(device("bobs", "bob")).await.unwrap());
+    let work = |id| EnrolledDevice { provider: WORK.into(), ..device(id, &ann.id) };
+    assert!(store.enrol(work("works")).await.unwrap(), "another provider's person of that id");
     store.remove("ann@example.com").await.unwrap();
-    assert_eq!(store.all_enrolled().await.unwrap().len(), 1, "hers went with her");
+    let left = store.all_enrolled().await.unwrap();
+    let left: Vec<&str> = left.iter().map(|kept| &*kept.key.id).collect();
+    assert_eq!(left, ["bobs", "works"], "hers went with her, and nobody else's");
     assert!(!store.enrol(device("late", &ann.id)).await.unwrap(), "and none comes after");
+    assert!(store.enrol(work("works-too")).await.unwrap(), "nobody removed them");
+}
+
+/// One from before providers were written down learns its own when it is shown.
+#[tokio::test]
+async fn a_device_that_names_no_provider_learns_it_once() {
+    let (_dir, store) = fresh();
+    let old = EnrolledDevice { provider: Box::default(), ..device("old", "7") };
+    assert!(store.enrol(old.clone()).await.unwrap());
+    let shown = EnrolledDevice { provider: WORK.into(), ..old };
+    assert!(store.proven(&shown, 2, 9).await.unwrap());
+    let kept = store.enrolled_by("7").await.unwrap();
+    assert_eq!((&*kept[0].provider, kept[0].key.counter), (WORK, 2));
+    let other = EnrolledDevice { provider: "builtin".into(), ..kept[0].clone() };
+    assert!(store.proven(&other, 3, 10).await.unwrap());
+    assert_eq!(&*store.enrolled_by("7").await.unwrap()[0].provider, WORK, "and keeps it");
+}
+
+/// Every row was read, and every session looked at, for each device that was shown.
+#[tokio::test]
+async fn a_device_is_shown_without_a_look_at_the_others() {
+    let (dir, store) = fresh();
+    let laptop = device("a2V5", "ann");
+    assert!(store.enrol(laptop.clone()).await.unwrap());
+    assert!(store.enrol(device("other", "bob")).await.unwrap());
+    let db = rusqlite::Connection::open(dir.path().join("usher.sqlite3")).unwrap();
+    db.execute("UPDATE enrolled_devices SET checksum = 0 WHERE id = 'other'", []).unwrap();
+    assert!(store.all_enrolled().await.is_err(), "its row is damaged");
+    assert!(store.proven(&laptop, 2, 9).await.unwrap(), "which is in nobody's way");
+}
+
+/// A provider that was asked again, or a use that was noted, wrote back what had been read before.
+#[tokio::test]
+async fn what_was_read_before_undoes_no_proof() {
+    let (dir, store) = fresh();
+    let laptop = device("a2V5", "ann");
+    assert!(store.enrol(laptop.clone()).await.unwrap());
+    let live = store.insert(session(1, "ann")).await.unwrap();
+    let before = live.newest();
+    let mut proven = SignedIn::clone(&before);
+    proven.session.devices = [laptop.shown()].into();
+    assert!(store.renew(&before, proven.clone()).await.unwrap());
+    let stale = SignedIn::clone(&before);
+    assert!(!store.renew(&before, stale).await.unwrap(), "somebody was faster");
+    assert!(store.renew(&live.newest(), proven.clone()).await.unwrap());
+    let is_proven = |store: &Store| {
+        let live = find(store, &proven.session.id).unwrap();
+        live.session().device("any").is_some()
+    };
+    assert!(is_proven(&store));
+    drop(live);
+    drop(Arc::into_inner(store).unwrap());
+    assert!(is_proven(&Store::open(dir.path()).unwrap()), "nor on the disk");
 }

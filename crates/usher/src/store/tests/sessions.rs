@@ -277,7 +277,10 @@ async fn what_was_read_before_replaces_nothing_on_the_disk() {
     // Both wait for the same commit: memory knows of the one when the other is written.
     let (go, waits) = std::sync::mpsc::channel::<()>();
     let (_, anew, renewed, ()) = tokio::join!(
-        store.writer.read(move |_| Ok(waits.recv().unwrap())),
+        store.writer.read(move |_| {
+            waits.recv().unwrap();
+            Ok(())
+        }),
         store.insert(app("b")),
         store.renew(&before, stale.clone()),
         async { go.send(()).unwrap() },
