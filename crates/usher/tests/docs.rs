@@ -300,6 +300,8 @@ fn every_example_config_is_accepted() {
     let provider_page = root().join("docs/guides/openid-provider.md");
     let provider_page = fs::read_to_string(provider_page).unwrap();
     let [openid, told] = blocks(&provider_page, "yaml")[..] else { panic!("it shows two") };
+    let one_by_one = fs::read_to_string(root().join("docs/guides/apps.md")).unwrap();
+    let [held] = blocks(&one_by_one, "yaml")[..] else { panic!("it shows one") };
     let [jellyfin, seats, apps] = blocks(&guide, "yaml")[..] else { panic!("it shows three") };
     for (name, text) in [
         ("README.md", whole.to_owned()),
@@ -307,6 +309,7 @@ fn every_example_config_is_accepted() {
         ("docs/guides/jellyfin.md", jellyfin.to_owned()),
         ("docs/guides/jellyfin.md, no second sign-in", format!("{jellyfin}{seats}")),
         ("docs/guides/jellyfin.md, apps", apps.to_owned()),
+        ("docs/guides/apps.md", format!("{jellyfin}{held}")),
         ("docs/guides/openid-provider.md", openid.to_owned()),
         ("docs/guides/openid-provider.md, told of the end", told.to_owned()),
         ("docs/guides/programs.md", account.to_owned()),

@@ -10,10 +10,11 @@ use usher_pages::{
     ListedPerson, MadeLink, MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
     NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, People, Portal,
     PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, Seat,
-    SetUpWrong, ShownAppPassword, ShownFinding, ShownPasskey, ShownSession, SignIn, SignInError,
-    SignInFailed, SignOutConfirm, SignedOut, Starting, StoreTrouble, TooLarge, Trust,
-    TypedInvitation, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
-    UpstreamUnavailable, WaitingApp, Way, Welcome, Words, WorkerBetween,
+    SetUpWrong, ShownAppPassword, ShownChange, ShownFinding, ShownMending, ShownOffer,
+    ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
+    Starting, StoreTrouble, TooLarge, Trust, TypedInvitation, Unauthenticated, UpgradeRefused,
+    UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome, Words,
+    WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -202,6 +203,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("doctor-runs", doctor(language, text)[1].clone()),
         ("doctor-broke-off", doctor(language, text)[2].clone()),
         ("doctor-unasked", doctor(language, text)[3].clone()),
+        ("doctor-offered", doctor(language, text)[4].clone()),
         ("devices", devices(language, text)[0].clone()),
         ("devices-none", devices(language, text)[1].clone()),
         ("portal", portal(language, text)),

@@ -130,7 +130,8 @@ async fn presses(browser: &mut Browser, page: &Seen, fields: &[(&str, &str)]) ->
 async fn has_quick_connect(library: &RunningCinema) -> bool {
     let url = format!("http://{}/System/Configuration?ApiKey={KEY}", library.addr);
     let (_, body) = answer_of(&url).await;
-    let settings: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let object = &body[body.find('{').unwrap()..=body.rfind('}').unwrap()]; // it comes in pieces
+    let settings: serde_json::Value = serde_json::from_str(object).unwrap();
     settings["QuickConnectAvailable"].as_bool().unwrap()
 }
 

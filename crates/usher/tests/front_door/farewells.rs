@@ -1,6 +1,9 @@
 //! A device hears that its app was ended, and somebody lets another one in on it meanwhile.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use tokio::sync::Semaphore;
 use usher_lab::{
@@ -47,6 +50,7 @@ async fn an_app_that_is_let_in_while_its_device_hears_of_an_end_stays() {
     let server = open(&library, &format!("api_key: {KEY}")).await;
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
     let_in(&server, &mut ann, "phone").await;
+    server.clock.turn(Duration::from_secs(1));
     let_in(&server, &mut ann, "tv").await;
     end(&mut ann, 0).await; // the newest is listed first: the television
     within("it hears of it", asked.acquire()).await.unwrap().forget();
