@@ -49,7 +49,7 @@ process.exit(count.failed === 0 && count.passed > 0 ? 0 : 1);
 async function suite(names) {
   if (names.length === 0) return;
   const files = names.map((name) => join(HERE, 'suites', `${name}.test.mjs`));
-  const events = run({ files, concurrency: 1, timeout: 300_000 });
+  const events = run({ files, concurrency: 1, timeout: 900_000 });
   const leaf = (event) => event.details?.type !== 'suite' && !files.includes(event.name);
   events.on('test:pass', (event) => {
     // A test that did not run has shown nothing.

@@ -4,7 +4,7 @@ use usher_rules::{
     enrolment::{EnrolledDevice, EnrolledDevices as _, MOST_DEVICES},
     passkey::NewPasskey,
     people::People as _,
-    session::Enrolment,
+    session::{Enrolment, SignedIn},
 };
 
 use super::{find, fresh, member, secret};
