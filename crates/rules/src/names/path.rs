@@ -60,11 +60,11 @@ impl RequestPath {
 
     /// Of a request that has none: CONNECT (RFC 9110 §9.3.6).
     pub fn none() -> Self {
-        Self::of("".into(), "".into(), Arc::default(), false)
+        Self::of("".into(), "".into(), Arc::default())
     }
 
-    fn of(wire: Arc<str>, decoded: Arc<str>, others: Arc<[Reading]>, was_unescaped: bool) -> Self {
-        Self { wire, decoded, folded: OnceLock::new(), others, was_unescaped }
+    fn of(wire: Arc<str>, decoded: Arc<str>, others: Arc<[Reading]>) -> Self {
+        Self { wire, decoded, folded: OnceLock::new(), others, was_unescaped: false }
     }
 
     /// Normalises the path of a request target (without its query).
@@ -85,7 +85,7 @@ impl RequestPath {
             && !path.ends_with('.')
         {
             let wire: Arc<str> = path.into();
-            return Ok(Self::of(Arc::clone(&wire), wire, Arc::default(), false));
+            return Ok(Self::of(Arc::clone(&wire), wire, Arc::default()));
         }
         let Unescaped { text, separators } = unescape_unreserved(path, slashes)?;
         for segment in text.split('/') {
@@ -104,7 +104,7 @@ impl RequestPath {
         let keeps = separators && slashes == EscapedSlashes::Keep;
         let others = reading::others(&wire, &decoded, keeps)?;
         let was_unescaped = separators && !keeps;
-        Ok(Self::of(wire.into(), decoded.into(), others.into(), was_unescaped))
+        Ok(Self { was_unescaped, ..Self::of(wire.into(), decoded.into(), others.into()) })
     }
 
     /// The bytes that are routed, rewritten and forwarded.
