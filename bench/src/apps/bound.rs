@@ -100,6 +100,7 @@ fn app(setup: &Setup<'_>, member: &Member, nth: u32, now: UnixTime) -> SignedIn 
         label: None,
         language: Some("en".into()),
         seen: None,
+        unfetched_until: None,
     };
     let id = SessionId::from_random((u128::from(nth) << 96 | 9).to_be_bytes());
     let mut new =
