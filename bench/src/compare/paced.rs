@@ -237,7 +237,8 @@ mod tests {
         let stream = tokio::net::TcpStream::connect(app).await.unwrap();
         let io = hyper_util::rt::TokioIo::new(stream);
         let (sender, driver) = hyper::client::conn::http1::handshake(io).await.unwrap();
-        let _driver = tokio::task::spawn(driver);
+        let mut drivers = tokio::task::JoinSet::new();
+        drivers.spawn(driver);
         let (due, next) = (Arc::new(Semaphore::new(1)), Arc::new(AtomicU64::new(0)));
         let over = Arc::new(AtomicBool::new(false));
         let hour = Duration::from_secs(3600);
