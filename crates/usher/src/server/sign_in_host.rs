@@ -116,3 +116,36 @@ impl Settled {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use usher_rules::{
+        config::{Environment, Input, NoFiles, read},
+        plan::compile,
+    };
+
+    use super::{FILE, Plan, settle, sign_in_origin};
+
+    /// A house of tunnels alone: nobody listens at the port that a tunnel is asked for by.
+    #[test]
+    fn a_restart_moves_no_sign_in_to_the_port_of_a_tunnel() {
+        let text = "address: 127.0.0.1:8443\nroutes:\n- from: tcp+https://echo.test:7\n  \
+                    to: tcp://127.0.0.1:7\n  allow_any_authenticated_user: true\n";
+        let dir = TempDir::new().unwrap();
+        let mut first = plan(text);
+        let expected = first.sign_in.authenticate.clone();
+        settle(&mut first, dir.path(), None);
+        assert_eq!(std::fs::read_to_string(dir.path().join(FILE)).unwrap(), "echo.test");
+        let mut second = plan(text);
+        settle(&mut second, dir.path(), None);
+        assert_eq!(second.sign_in.authenticate, expected);
+        assert_ne!(expected.port, 7);
+        assert_eq!(sign_in_origin(&plan(text), dir.path()), expected);
+    }
+
+    fn plan(text: &str) -> Plan {
+        let read = read(Input { name: None, text }, &Environment::new());
+        compile(read, &NoFiles).unwrap().0
+    }
+}
