@@ -128,8 +128,8 @@ impl PasswordCheck for Nobody {
 }
 
 impl Remembered for Nobody {
-    fn recall<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Option<Vec<u8>>> {
-        Box::pin(async { None })
+    fn recall<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(async { Ok(None) })
     }
 
     fn remember<'a>(&'a self, _: &'a str, _: &'a [u8]) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -1,16 +1,16 @@
 //! Every page of this crate, each of its texts set to one given text.
 
+mod doctor;
 mod forgot;
 
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
-    Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, Devices, Doctor, Enrolments,
-    ErrorPage, Examination, Examined, ForeignForm, GoingOn, HeadersTooLarge, Identity,
-    InternalError, Lack, Language, LeftSeat, LetIn, Link, LinkDoes, ListedDevice, ListedEnrolment,
-    ListedPerson, MadeLink, MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
-    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, People, Portal,
-    PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, Seat,
-    SetUpWrong, ShownAppPassword, ShownChange, ShownFinding, ShownMending, ShownOffer,
+    Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, Devices, Enrolments, ErrorPage,
+    ForeignForm, GoingOn, HeadersTooLarge, Identity, InternalError, Lack, Language, LeftSeat,
+    LetIn, Link, LinkDoes, ListedDevice, ListedEnrolment, ListedPerson, MadeLink, MayChange,
+    Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoDevices, NoSession, NotFound,
+    NotImplemented, NotKept, NotNow, OwnApp, People, Portal, PortalRoute, PostForm, ProgramConsent,
+    ProviderDown, Receipt, Refused, RequestTimeout, Seat, SetUpWrong, ShownAppPassword,
     ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
     Starting, StoreTrouble, TooLarge, Trust, TypedInvitation, Unauthenticated, UpgradeRefused,
     UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome, Words,
@@ -29,6 +29,7 @@ pub fn documents(text: &str) -> Vec<(&'static str, String)> {
 pub fn documents_in(language: Language, text: &str) -> Vec<(&'static str, String)> {
     let mut documents = others(language, text);
     documents.extend(forgot::pages(language, text));
+    documents.extend(doctor::pages(language, text));
     documents
         .extend(errors_in(language, text).into_iter().map(|(name, page)| (name, page.render())));
     documents
@@ -199,11 +200,6 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("people", people(language, text)[0].clone()),
         ("people-later", people(language, text)[1].clone()),
         ("people-again", people(language, text)[2].clone()),
-        ("doctor", doctor(language, text)[0].clone()),
-        ("doctor-runs", doctor(language, text)[1].clone()),
-        ("doctor-broke-off", doctor(language, text)[2].clone()),
-        ("doctor-unasked", doctor(language, text)[3].clone()),
-        ("doctor-offered", doctor(language, text)[4].clone()),
         ("devices", devices(language, text)[0].clone()),
         ("devices-none", devices(language, text)[1].clone()),
         ("portal", portal(language, text)),
@@ -345,42 +341,6 @@ fn people(language: Language, text: &str) -> [String; 3] {
     let later = People { note: None, link: None, change, ..page.clone() };
     let again = People { note: None, link: Some(recovers), ..page.clone() };
     [page.render(language), later.render(language), again.render(language)]
-}
-
-fn doctor(language: Language, text: &str) -> [String; 8] {
-    let one = ShownFinding {
-        code: text,
-        title: text,
-        subject: (text, text),
-        what: text,
-        means: text,
-        help: text,
-    };
-    let examined = Examined {
-        at: AT_SECONDS,
-        errors: vec![one, one],
-        warnings: vec![one],
-        fine: vec![one, one],
-        is_curable: true,
-        mending: ShownMending::Unasked,
-        can_put_back: true,
-    };
-    let change = ShownChange { server: text, key: text, was: text, becomes: text };
-    let offer = ShownOffer { number: 7, changes: vec![change, change], restarts: vec![text] };
-    let [offered, mended, put_back, failed] = [
-        ShownMending::Offered(offer),
-        ShownMending::Mended,
-        ShownMending::PutBack,
-        ShownMending::Failed(text),
-    ]
-    .map(|mending| Examination::Done(Examined { mending, ..examined.clone() }));
-    let (runs, broke) = (Examination::Runs(AT_SECONDS), Examination::BrokeOff(AT_SECONDS));
-    let examined = Examination::Done(examined);
-    let all = [examined, runs, broke, Examination::None, offered, mended, put_back, failed];
-    all.map(|examination| {
-        let here = Link::new(text);
-        Doctor { note: Some(text), examination, flow: text, here }.render(language)
-    })
 }
 
 fn portal(language: Language, text: &str) -> String {

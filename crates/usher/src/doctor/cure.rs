@@ -186,7 +186,14 @@ pub async fn changes(plan: &Plan, tried: &[Tried]) -> Result<Changes, CureError>
 /// The first that fails; those before it are made, and can be put back.
 pub async fn apply(plan: &Plan, changes: &Changes, data_dir: &Path) -> Result<(), CureError> {
     let mut ledger = Ledger::open(data_dir)?;
+    let trust = Trust::system(&plan.extra_roots);
     for one in &changes.differences {
+        let server = server_at(plan, &trust, &one.server)?;
+        let now = read(&server, one.area).await?.get(&one.key).cloned().unwrap_or_default();
+        // Else what somebody set in between would be lost, and to put back would not bring it.
+        if now != one.was {
+            return Err(refused(&server, format!("{} was changed since it was shown", one.key)));
+        }
         ledger.note(one)?;
         set(plan, one, &one.becomes).await?;
     }

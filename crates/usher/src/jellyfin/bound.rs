@@ -363,7 +363,7 @@ impl BoundApps {
             }
         }
         let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
-        !on_it.is_empty() || ended.values().any(|other| other == at)
+        !on_it.is_empty() || ended.values().any(|other| other.is_one_with(at))
     }
 
     /// A server has dropped a device: nothing that it had there works any more.

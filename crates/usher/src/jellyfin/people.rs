@@ -52,11 +52,11 @@ impl Pairing {
                 return Err(NotDone::NoAccount.into());
             }
             let account = api.make_user(&name, &rights).await?;
-            self.users.take((settings, api.base), &account, live).await?;
+            self.users.take(settings, &account, live).await?;
             return Ok(account);
         };
         let account = Account { id: id_of(&user)? };
-        if self.is_taken(settings, api.base, &account, live) {
+        if self.is_taken(settings, &account, live) {
             return Err(NotLetIn::Taken);
         }
         if user.pointer("/Policy/IsDisabled") != Some(&Value::Bool(false)) {
@@ -65,7 +65,7 @@ impl Pairing {
         if !is_made_here(&user) && !rights.administrator && is_administrator(&user) {
             return Err(NotDone::Administrator.into());
         }
-        self.users.take((settings, api.base), &account, live).await?;
+        self.users.take(settings, &account, live).await?;
         if is_made_here(&user) {
             api.give_rights(&mut user, &account, &rights).await?;
         }
@@ -73,19 +73,12 @@ impl Pairing {
     }
 
     /// Does somebody else use it now?
-    fn is_taken(
-        &self,
-        settings: &Jellyfin,
-        server: &str,
-        account: &Account,
-        live: &LiveSession,
-    ) -> bool {
+    fn is_taken(&self, settings: &Jellyfin, account: &Account, live: &LiveSession) -> bool {
         let is_theirs = |other: &LiveSession| {
             let person = other.person();
             is_one(settings, (&other.session().idp_id, &person.id, &person.email), live)
         };
-        let is_meant =
-            |app: &usher_rules::session::BoundApp| *app.server == *server && app.user == account.id;
+        let is_meant = |app: &usher_rules::session::BoundApp| app.user == account.id;
         self.bound.is_of_another(is_meant, is_theirs)
     }
 }

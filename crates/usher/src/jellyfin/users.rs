@@ -41,15 +41,17 @@ impl Users {
     /// [`NotLetIn::Taken`]; [`NotLetIn::Store`], and it is as it was.
     pub(super) async fn take(
         &self,
-        (settings, server): (&Jellyfin, &str),
+        settings: &Jellyfin,
         account: &Account,
         live: &LiveSession,
     ) -> Result<(), NotLetIn> {
-        let name = format!("jellyfin-user:{server}/{}", account.id);
+        // No server: its address may be written anew, and the id of a user is like no other's.
+        let name = format!("jellyfin-user:{}", account.id);
         let _one_at_a_time = self.turns.take(name.as_str().into()).await;
-        let known = self.remembered.recall(&name).await;
-        let known = known.and_then(|text| serde_json::from_slice::<FirstOwner>(&text).ok());
-        if let Some(known) = known {
+        if let Some(text) = self.remembered.recall(&name).await? {
+            // What can't be read is somebody's all the same.
+            let known: FirstOwner =
+                serde_json::from_slice(&text).map_err(|error| unavailable(&error))?;
             match is_one(settings, (&known.provider, &known.person, &known.email), live) {
                 true => return Ok(()),
                 false if self.is_gone(&known).await? => {}

@@ -111,8 +111,8 @@ pub trait OwnPages: Send + Sync {
 /// Facts that were learnt elsewhere, are no secrets, and help while whoever told them is silent:
 /// the key of an authenticate service. Implemented in `store/`.
 pub trait Remembered: Send + Sync {
-    /// What was remembered last under this name; `None` too when it can't be read.
-    fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<Vec<u8>>>;
+    /// What was remembered last under this name.
+    fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>>;
     /// Remembers it in place of what was there.
     fn remember<'a>(
         &'a self,

@@ -37,7 +37,8 @@ pub(super) fn keep(supervisor: &Supervisor, patient: Patient) {
 }
 
 async fn wait(patient: Patient, clock: Arc<dyn Clock>) {
-    let mut kept = Kept::default();
+    // A page of before a restart holds no number of an offer that is made after it.
+    let mut kept = Kept { offers: clock.now().wall.seconds(), ..Kept::default() };
     loop {
         let examination = patient.examinations.next().await;
         let plan = patient.door.plan();
@@ -76,7 +77,13 @@ impl Kept {
                 Err(error) => Mending::Failed(error.to_string()),
             },
             Job::PutBack => match cure::undo(plan, dir).await {
-                Ok(_each) => Mending::PutBack,
+                Ok(each) => match each.iter().find(|one| one.since.is_some()) {
+                    None => Mending::PutBack,
+                    Some(left) => Mending::Failed(format!(
+                        "{} of {} was changed since, and left alone",
+                        left.difference.key, left.difference.server
+                    )),
+                },
                 Err(error) => Mending::Failed(error.to_string()),
             },
         };

@@ -206,7 +206,8 @@ impl SignInRoom {
         let whom = if email.is_empty() { "somebody" } else { email };
         self.note_people(desk, None, &format!("{whom} was invited"));
         let made = desk.made(Whom::Newcomer { until }, &token, life);
-        let mailed = typed.mail == MAILED && self.invitation_mailed(desk, email, (&made, until));
+        let mailed = typed.mail == MAILED
+            && self.invitation_mailed(desk, email, (&token, made.over_at, until));
         Ok(Done::Link(Made { mailed_to: mailed.then(|| email.into()), ..made }))
     }
 
@@ -215,17 +216,16 @@ impl SignInRoom {
         &self,
         desk: &Desk<'_>,
         email: &str,
-        (made, until): (&Made, Option<UnixTime>),
+        (token, over_at, until): (&Secret, UnixTime, Option<UnixTime>),
     ) -> bool {
         let (ask, plan) = (desk.ask, desk.ask.plan());
         if plan.smtp.is_none() || email.is_empty() {
             return false;
         }
-        let about = LetterAbout::Invitation {
-            until: until.map(UnixTime::seconds),
-            link: &made.address,
-            over_at: made.over_at.seconds(),
-        };
+        // At the configured address: what a request said of its port is no matter of who reads it.
+        let link = link_address(&plan.sign_in.authenticate, token);
+        let (until, over_at) = (until.map(UnixTime::seconds), over_at.seconds());
+        let about = LetterAbout::Invitation { until, link: &link, over_at };
         let letter = Letter { site: plan.sign_in.authenticate.host.as_str(), about };
         let letter = Queued::new((email, None), mail::INVITATION, (letter, ask.language()));
         self.outbox.post(letter, ask.now().monotonic).is_ok()

@@ -9,7 +9,11 @@ use usher_rules::{
     session::SessionId,
 };
 
-use super::{Store, StoreFailure, checksum, members};
+use super::{
+    Store, StoreFailure,
+    app_password_rows::{COLUMNS, read},
+    checksum, members,
+};
 
 impl AppPasswords for Store {
     fn add_app_password(
@@ -104,18 +108,9 @@ impl AppPasswords for Store {
     }
 }
 
-const COLUMNS: &str = "SELECT digest, body, checksum FROM app_passwords";
-
 /// Reads every row: one that the disk has changed is found at the start.
 pub(super) fn check(db: &Connection) -> Result<(), StoreFailure> {
     all(&mut db.prepare(COLUMNS)?, []).map(drop)
-}
-
-/// Has an app signed in with the password of this id?
-pub(super) fn is_an_app_s(db: &Connection, id: &str) -> Result<bool, StoreFailure> {
-    let mut query = db.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
-    let found = query.query_row([id], |row| Ok(read(row))).optional()?.transpose()?;
-    Ok(found.is_some_and(|found| found.app.is_some()))
 }
 
 fn of_owner(db: &Connection, owner: &str) -> Result<Vec<AppPassword>, StoreFailure> {
@@ -162,11 +157,4 @@ fn written(digest: [u8; 32], one: &AppPassword) -> Result<(String, i64), StoreFa
         .map_err(|error| StoreFailure::Unexpected { what: error.to_string().into() })?;
     let sum = checksum::of(&[digest.as_slice(), body.as_bytes()]);
     Ok((body, sum))
-}
-
-fn read(row: &rusqlite::Row<'_>) -> Result<AppPassword, StoreFailure> {
-    let (digest, body, sum): (Vec<u8>, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    checksum::check("app_passwords", sum, &[&digest, body.as_bytes()])?;
-    serde_json::from_str(&body)
-        .map_err(|error| StoreFailure::Corrupt { what: format!("an app password: {error}").into() })
 }

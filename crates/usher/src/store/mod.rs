@@ -29,6 +29,7 @@
 //! argon2id hashes, links digests, passkeys public keys.
 
 mod accounts;
+mod app_password_rows;
 mod app_passwords;
 mod backup;
 mod checksum;

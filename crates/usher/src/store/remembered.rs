@@ -7,10 +7,9 @@ use super::{Store, StoreFailure, checksum};
 use crate::request::{Remembered, identify::StoreError};
 
 impl Remembered for Store {
-    fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<Vec<u8>>> {
+    fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
         let name = name.to_owned();
-        // A damaged row is as good as none: what it held can be learnt again.
-        Box::pin(async move { self.writer.read(move |db| find(db, &name)).await.ok().flatten() })
+        Box::pin(async move { Ok(self.writer.read(move |db| find(db, &name)).await?) })
     }
 
     fn remember<'a>(

@@ -10,7 +10,7 @@ use usher_rules::{
 };
 
 pub(super) use super::seconds::stored;
-use super::{Store, StoreFailure, app_passwords, checksum, enrolled, grants, index::Index};
+use super::{Store, StoreFailure, app_password_rows, checksum, enrolled, grants, index::Index};
 use crate::request::identify::{Found, LiveSession, NotOnce, SessionStore, StoreError};
 
 /// How many sessions one person has at most: a new one ends the oldest.
@@ -111,7 +111,7 @@ impl Store {
             if db.prepare_cached(removed)?.exists([&row.person_id])? {
                 return Err(StoreFailure::PersonRemoved);
             }
-            if by_password_alone && app_passwords::is_an_app_s(db, &row.id)? {
+            if by_password_alone && app_password_rows::is_an_app_s(db, &row.id)? {
                 return Err(StoreFailure::PasswordOfApp);
             }
             row.insert(db)?;

@@ -15,9 +15,9 @@ use usher_rules::plan::Carried;
 use super::{
     Failure,
     address::Address,
-    login::{self, Opens, Wants},
+    login::{self, Opens},
     options::Options,
-    proxy::{Answer, Proxy},
+    proxy::{Answer, Proxy, Wants},
     renewal::{self, Life, Session},
     token::Kept,
 };
@@ -84,10 +84,23 @@ impl Client {
         if let Answer::Open(far) = self.proxy.open(before.as_deref()).await? {
             return Ok(far);
         }
-        let fresh = self.signed_in(before).await?;
+        let wants = self.wants(before.as_deref()).await;
+        let fresh = self.signed_in(before, wants).await?;
         match self.proxy.open(Some(&fresh)).await? {
             Answer::Open(far) => Ok(far),
             Answer::SignIn => Err(Failure::Token),
+        }
+    }
+
+    /// A token that counts and opens nothing is of a sign-in, or a proof, that is too old for this
+    /// tunnel: the one that their browser knows would be as old.
+    async fn wants(&self, token: Option<&str>) -> Wants {
+        let Some(token) = token.filter(|_| self.account.given.is_none()) else {
+            return Wants::Session;
+        };
+        match self.proxy.life(token).await {
+            Ok(Some(_)) => Wants::AnotherSession,
+            Ok(None) | Err(_) => Wants::Session,
         }
     }
 
@@ -97,7 +110,7 @@ impl Client {
         if let Answer::Open(routes) = self.proxy.routes(before.as_deref()).await? {
             return Ok(routes);
         }
-        let fresh = self.signed_in(before).await?;
+        let fresh = self.signed_in(before, Wants::Session).await?;
         match self.proxy.routes(Some(&fresh)).await? {
             Answer::Open(routes) => Ok(routes),
             Answer::SignIn => Err(Failure::Token),
@@ -115,7 +128,7 @@ impl Client {
     }
 
     /// Whoever waited while somebody else signed in has that token.
-    async fn signed_in(&self, before: Option<String>) -> Result<String, Failure> {
+    async fn signed_in(&self, before: Option<String>, wants: Wants) -> Result<String, Failure> {
         if self.account.given.is_some() {
             return Err(Failure::Token);
         }
@@ -128,7 +141,7 @@ impl Client {
                 Ok(Some(fresh)) => return Ok(fresh.clone()),
                 Ok(None) | Err(_) => return Err(Failure::Token), // not while `self` lives
             },
-            fresh = login::sign_in(&self.proxy, self.account.opens, Wants::Session) => fresh?,
+            fresh = login::sign_in(&self.proxy, self.account.opens, wants) => fresh?,
         };
         self.take(fresh.clone());
         Ok(fresh)

@@ -15,7 +15,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Failure, proxy::Proxy, token::is_token};
+use super::{
+    Failure,
+    proxy::{Proxy, Wants},
+    token::is_token,
+};
 
 /// How long one visitor of that port may take.
 const VISITOR: Duration = Duration::from_secs(10);
@@ -33,15 +37,6 @@ pub(super) enum Opens {
     Browser,
     /// Whoever reads the address.
     Reader,
-}
-
-/// What a sign-in is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wants {
-    /// A session, and one that is known to their browser will do.
-    Session,
-    /// One that begins now: what is known ends soon.
-    AnotherSession,
 }
 
 /// Waits for as long as somebody needs.

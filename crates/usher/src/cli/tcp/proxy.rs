@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use usher_rules::{names::udp_path, plan::Carried};
 
-use super::{Failure, address::Address, beside, login::Wants, renewal::Life};
+use super::{Failure, address::Address, beside, renewal::Life};
 
 /// How long the proxy may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -65,6 +65,15 @@ pub(super) enum Answer<T> {
     Open(T),
     /// Somebody has to sign in.
     SignIn,
+}
+
+/// What a sign-in is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// A session, and one that is known to their browser will do.
+    Session,
+    /// One that begins now: what is known ends soon.
+    AnotherSession,
 }
 
 impl Proxy {

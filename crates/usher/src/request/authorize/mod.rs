@@ -248,7 +248,8 @@ impl Standing {
                 Ok(())
             }
             Verdict::SignIn if has_expired => Err(PermitEnd::SessionExpired),
-            Verdict::SignInAgain | Verdict::ShowPasskey
+            // `tunnel_after_session` is for a session that ran out, not for a proof that did.
+            Verdict::SignInAgain
                 if stream == Stream::TunnelAfterSession && !route.after_session().is_zero() =>
             {
                 Ok(())

@@ -164,7 +164,8 @@ impl ServiceKeys {
         let known = match self.known.load_full().filter(|known| known.of == of) {
             Some(known) => known,
             None => {
-                let octets = self.remembered.recall(&name(plan)).await;
+                // A damaged row is as good as none: what it held can be learnt again.
+                let octets = self.remembered.recall(&name(plan)).await.ok().flatten();
                 let key = octets.and_then(|octets| PublicKey::from_octets(&octets));
                 let Some(key) = key else {
                     // From when the failure is known, not from when it was asked.
@@ -244,8 +245,11 @@ mod tests {
     struct Disk(Mutex<(BTreeMap<String, Vec<u8>>, usize)>);
 
     impl Remembered for Disk {
-        fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<Vec<u8>>> {
-            Box::pin(async move { self.0.lock().unwrap().0.get(name).cloned() })
+        fn recall<'a>(
+            &'a self,
+            name: &'a str,
+        ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+            Box::pin(async move { Ok(self.0.lock().unwrap().0.get(name).cloned()) })
         }
 
         fn remember<'a>(

@@ -6,8 +6,8 @@ use crate::request::{Anchor, LocalAuthority, Remembered, identify::StoreError};
 pub struct Forgetful;
 
 impl Remembered for Forgetful {
-    fn recall<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Option<Vec<u8>>> {
-        Box::pin(async { None })
+    fn recall<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(async { Ok(None) })
     }
 
     fn remember<'a>(
