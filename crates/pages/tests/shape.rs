@@ -193,6 +193,8 @@ fn an_error_in_a_form_is_announced_and_tied_to_its_fields() {
             "forgot-late" | "forgot-throttled" => (1, 1),
             "account" | "account-no-app" | "apps" | "people" | "seat-refused" => (1, 0), // it says what was done
             "doctor" | "doctor-runs" | "doctor-unasked" => (1, 0), // why nothing was begun
+            "doctor-offered" | "doctor-mended" | "doctor-put-back" => (1, 0), // the same
+            "doctor-failed" => (2, 0),                             // and what was not done
             "doctor-broke-off" => (2, 0),                          // and what became of it
             "enrolments" | "enrolments-left-open" => (1, 0),       // why none was shown
             "welcome" | "welcome-unnamed" | "welcome-again" => (1, 0), // about all of the form

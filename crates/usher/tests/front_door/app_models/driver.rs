@@ -76,7 +76,10 @@ impl Running<'_> {
         let body = if method == Method::POST { self.body(when, path) } else { String::new() };
         let mut fields = vec![("user-agent".to_owned(), self.model.user_agent.to_owned())];
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        fields.extend(self.model.always.iter().map(own));
+        // Before it is let in it is its sender, which is no page of another site.
+        let is_its_sender = self.model.pairs == Pairs::Sender && when == When::First;
+        let always = self.model.always.iter().filter(|_| !is_its_sender);
+        fields.extend(always.map(own));
         fields.extend(words.next().and_then(|more| more.split_once(": ")).as_ref().map(own));
         if !body.is_empty() {
             fields.push(("content-type".to_owned(), "application/json".to_owned()));
