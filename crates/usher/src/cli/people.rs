@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::runtime::{Builder, Runtime};
 use usher_pages::{Letter, LetterAbout};
 use usher_rules::{
     accounts::{Invitation, link_address},
@@ -210,10 +211,7 @@ fn change(
     let store = Arc::new(Store::open(dir)?);
     let directory = Arc::new(Directory::new(Arc::<Store>::clone(&store), passwords));
     let ways_in = WaysIn::new(Arc::clone(&directory), store);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::Start)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(Failure::Start)?;
     match command {
         Command::Add { email, name, groups, password_stdin } => {
             let password = Chosen::by(*password_stdin, streams)?;
@@ -224,32 +222,8 @@ fn change(
             password.tell(streams)?;
             welcome(&member, config, streams)
         }
-        Command::Invite { email, name, groups, until, days, uses, mail } => {
-            if email.is_some() && *uses > 1 {
-                return Err(Failure::OneAddress(*uses));
-            }
-            let at = links::sign_in_page(dir, config).ok_or(Failure::NoPage)?;
-            let invitation = Invitation {
-                email: email.as_deref().map(Into::into),
-                name: name.as_str().into(),
-                groups: groups.iter().map(|group| group.as_str().into()).collect(),
-                until: until.moment(now).map(UnixTime::seconds),
-            };
-            let until = invitation.until;
-            let terms = (life(*days), *uses);
-            let token = runtime.block_on(ways_in.invite(invitation, terms, now))?;
-            let text = match until {
-                Some(until) => format!("You are invited to {at} until {}.", shown(until)),
-                None => format!("You are invited to {at}."),
-            };
-            tell_link((&at, &token, &text), life(*days), now, streams)?;
-            let Some(email) = email.as_deref().filter(|_| *mail) else { return Ok(()) };
-            let (link, over_at) = (link_address(&at, &token), now.plus(life(*days)).seconds());
-            let about = LetterAbout::Invitation { until, link: &link, over_at };
-            let letter = Letter { site: at.host.as_str(), about };
-            let sent = runtime.block_on(links::mailed(config, email, letter, now));
-            sent.map_err(Failure::NotMailed)?;
-            Ok(writeln!(streams.errors, "It is on its way to {email}.")?)
+        Command::Invite { .. } => {
+            invite(command, (&runtime, &ways_in), (dir, config), now, streams)
         }
         Command::Recover { email, days } => {
             let at = links::sign_in_page(dir, config).ok_or(Failure::NoPage)?;
@@ -289,6 +263,44 @@ fn change(
             password.tell(streams)
         }
     }
+}
+
+/// Makes a link for somebody new, tells it, and mails it where that is asked for.
+fn invite(
+    command: &Command,
+    (runtime, ways_in): (&Runtime, &WaysIn),
+    (dir, config): (&Path, &Path),
+    now: UnixTime,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
+    let Command::Invite { email, name, groups, until, days, uses, mail } = command else {
+        return Ok(());
+    };
+    if email.is_some() && *uses > 1 {
+        return Err(Failure::OneAddress(*uses));
+    }
+    let at = links::sign_in_page(dir, config).ok_or(Failure::NoPage)?;
+    let invitation = Invitation {
+        email: email.as_deref().map(Into::into),
+        name: name.as_str().into(),
+        groups: groups.iter().map(|group| group.as_str().into()).collect(),
+        until: until.moment(now).map(UnixTime::seconds),
+    };
+    let until = invitation.until;
+    let terms = (life(*days), *uses);
+    let token = runtime.block_on(ways_in.invite(invitation, terms, now))?;
+    let text = match until {
+        Some(until) => format!("You are invited to {at} until {}.", shown(until)),
+        None => format!("You are invited to {at}."),
+    };
+    tell_link((&at, &token, &text), life(*days), now, streams)?;
+    let Some(email) = email.as_deref().filter(|_| *mail) else { return Ok(()) };
+    let (link, over_at) = (link_address(&at, &token), now.plus(life(*days)).seconds());
+    let about = LetterAbout::Invitation { until, link: &link, over_at };
+    let letter = Letter { site: at.host.as_str(), about };
+    let sent = runtime.block_on(links::mailed(config, email, letter, now));
+    sent.map_err(Failure::NotMailed)?;
+    Ok(writeln!(streams.errors, "It is on its way to {email}.")?)
 }
 
 const fn life(days: u32) -> Duration {

@@ -385,6 +385,7 @@ impl Compiler<'_> {
     /// Values that are right but do less here than in Pomerium.
     pub(super) fn remarks(&mut self) {
         self.want_connection();
+        self.other_upgrades(&global::ALLOW_UPGRADES);
         if let Some(given) = self.keys.given(&global::SERVICES) {
             for item in self.keys.value(&global::SERVICES) {
                 let problem = match &*item.text {

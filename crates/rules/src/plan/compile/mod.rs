@@ -99,15 +99,13 @@ pub fn compile_with(
     let mtls = compiler.downstream_mtls(&sections);
     let flags = flags::pages(&globals);
     compiler.remarks();
-    compiler.other_upgrades(&global::ALLOW_UPGRADES);
     let modules = Rego { compiler: rego, line_starts: &line_starts };
     let defaults =
         route::Defaults::of((&globals, modules), &response_fields, &additional_methods, &mtls);
 
     let Compiled { routes: compiled, kept } =
         each_route(&sections, &line_starts, &defaults, files, &mut problems);
-    twins::find(&sections, &compiled, &mut problems);
-    placeholder::find(&globals, &sections, &mut problems);
+    of_hosts(&globals, (&sections, &compiled), &mut problems);
     let mtls = mtls.finish((&sections, &compiled), &mut problems);
     let routes: Vec<_> = compiled.iter().flatten().cloned().collect();
     let sign_in = Compiler { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
@@ -162,6 +160,16 @@ fn trusted_hops(globals: &Section) -> u32 {
 
 fn holds_error(problems: &[Problem]) -> bool {
     problems.iter().any(|problem| problem.severity == Severity::Error)
+}
+
+/// What of the routes can be told by their hosts alone.
+fn of_hosts(
+    globals: &Section,
+    (sections, compiled): (&[Section], &[Option<Arc<Route>>]),
+    problems: &mut Vec<Problem>,
+) {
+    twins::find(sections, compiled, problems);
+    placeholder::find(globals, sections, problems);
 }
 
 /// What of the routes and clients rests on who signs in, and where.
