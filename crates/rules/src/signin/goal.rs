@@ -141,12 +141,18 @@ impl Goal {
 
     /// Does a session do that is known already? A program's next one has to begin anew; how its person
     /// shows who they are then is up to whoever signs them in.
+    ///
+    /// Moments are whole seconds: one of the second in which a new sign-in was asked for may be the
+    /// one that was not enough, so it has to be later.
     pub fn takes(&self, session: &Session, now: UnixTime) -> bool {
         match self {
-            Self::Program { anew_since: Some(since), .. } => session.issued_at >= *since,
-            Self::Page { .. } | Self::Program { .. } | Self::Proxy { .. } | Self::Here => {
-                self.is_met_by(session.sign_in, now, Duration::ZERO)
+            Self::Program { anew_since: Some(since), .. } => session.issued_at > *since,
+            Self::Page { anew_since: Some(since), .. } => {
+                let is_later = |at: UnixTime| at.seconds() > *since;
+                session.sign_in.moment(now).is_some_and(is_later)
+                    && self.is_met_by(session.sign_in, now, Duration::ZERO)
             }
+            Self::Page { .. } | Self::Program { .. } | Self::Proxy { .. } | Self::Here => true,
         }
     }
 

@@ -189,13 +189,13 @@ pub async fn apply(plan: &Plan, changes: &Changes, data_dir: &Path) -> Result<()
     let trust = Trust::system(&plan.extra_roots);
     for one in &changes.differences {
         let server = server_at(plan, &trust, &one.server)?;
-        let now = read(&server, one.area).await?.get(&one.key).cloned().unwrap_or_default();
+        let settings = read(&server, one.area).await?;
         // Else what somebody set in between would be lost, and to put back would not bring it.
-        if now != one.was {
+        if member(&settings, one) != one.was {
             return Err(refused(&server, format!("{} was changed since it was shown", one.key)));
         }
         ledger.note(one)?;
-        set(plan, one, &one.becomes).await?;
+        set(&server, one, (settings, &one.becomes)).await?;
     }
     restart(plan, &changes.restarts).await
 }
@@ -225,10 +225,11 @@ pub async fn undo(plan: &Plan, data_dir: &Path) -> Result<Vec<PutBack>, CureErro
     let trust = Trust::system(&plan.extra_roots);
     while let Some(one) = ledger.entries.last().cloned() {
         let server = server_at(plan, &trust, &one.server)?;
-        let now = read(&server, one.area).await?.get(&one.key).cloned().unwrap_or_default();
+        let settings = read(&server, one.area).await?;
+        let now = member(&settings, &one);
         let is_ours = now == one.becomes;
         if is_ours {
-            set(plan, &one, &one.was).await?;
+            set(&server, &one, (settings, &one.was)).await?;
             if one.effect == Effect::AfterRestart {
                 restarts.insert(one.server.clone());
             }
@@ -258,15 +259,21 @@ async fn read(server: &Server<'_>, area: Area) -> Result<Value, CureError> {
     settings.ok_or_else(|| refused(server, format!("GET {} gave no settings", area.path())))
 }
 
-/// Sets one member. The object goes back whole: what is left out would take its default.
-async fn set(plan: &Plan, one: &Difference, to: &Value) -> Result<(), CureError> {
-    let trust = Trust::system(&plan.extra_roots);
-    let server = server_at(plan, &trust, &one.server)?;
-    let mut settings = read(&server, one.area).await?;
+fn member(settings: &Value, one: &Difference) -> Value {
+    settings.get(&one.key).cloned().unwrap_or_default()
+}
+
+/// Sets one member of what was read. The object goes back whole: what is left out would take its
+/// default.
+async fn set(
+    server: &Server<'_>,
+    one: &Difference,
+    (mut settings, to): (Value, &Value),
+) -> Result<(), CureError> {
     if let Some(members) = settings.as_object_mut() {
         members.insert(one.key.clone(), to.clone());
     }
-    post(&server, one.area.path(), Some(&settings)).await
+    post(server, one.area.path(), Some(&settings)).await
 }
 
 async fn post(server: &Server<'_>, path: &str, body: Option<&Value>) -> Result<(), CureError> {

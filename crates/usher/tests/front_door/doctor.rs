@@ -135,6 +135,50 @@ async fn has_quick_connect(library: &RunningCinema) -> bool {
     settings["QuickConnectAvailable"].as_bool().unwrap()
 }
 
+/// Somebody turns Quick Connect on by themselves.
+async fn turns_quick_connect_on(library: &RunningCinema) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let body = serde_json::json!({ "QuickConnectAvailable": true }).to_string();
+    let head = format!(
+        "POST /System/Configuration?ApiKey={KEY} HTTP/1.1\r\nhost: library\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = tokio::net::TcpStream::connect(library.addr).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 204"), "{}", String::from_utf8_lossy(&answer));
+}
+
+/// To put back what was there when it was shown would take away what was set in between.
+#[tokio::test]
+async fn what_somebody_changed_since_it_was_shown_is_not_mended() {
+    let system = serde_json::json!({ "QuickConnectAvailable": false });
+    let options = CinemaOptions { admin_key: Some(KEY.into()), system, ..Default::default() };
+    let library = Cinema::start(options).await.unwrap();
+    let keys = format!("authenticate_service_url: https://auth.test\nadmin_groups: [{FRIENDS}]\n");
+    let server = TestServer::open(&format!("{keys}{}", config(&[route(&library)]))).await;
+    let mut ann = server.signed_in(TV, ANN).await;
+    let page = ann.open(DOCTOR).await;
+    presses(&mut ann, &page, &[]).await;
+    let page = done(&mut ann).await;
+    presses(&mut ann, &page, &[("action", "compare")]).await;
+    let page = done(&mut ann).await;
+    let number = hidden(&page, "offer");
+    turns_quick_connect_on(&library).await;
+    presses(&mut ann, &page, &[("action", "mend"), ("offer", &*number)]).await;
+    let page = done(&mut ann).await;
+    assert!(page.body.contains("was changed since it was shown"), "{}", page.body);
+    assert!(has_quick_connect(&library).await, "it stays as they set it");
+    presses(&mut ann, &page, &[("action", "put-back")]).await;
+    done(&mut ann).await;
+    assert!(
+        has_quick_connect(&library).await,
+        "nor is it put back with what was changed before it"
+    );
+}
+
 #[tokio::test]
 async fn what_is_shown_is_changed_by_who_signed_in_lately_and_put_back() {
     let system = serde_json::json!({ "QuickConnectAvailable": false });

@@ -275,8 +275,16 @@ async fn an_app_may_ask_for_a_new_sign_in_or_for_none() {
     assert_eq!(param(&told, "iss").as_deref(), Some(LOGIN), "errors, too");
     at.browser.sign_in(&format!("{LOGIN}/.pomerium/sign_in"), ANN.0, ANN.1).await;
     assert!(param(&at.ask(&[("prompt", "none")]).await.unwrap(), "code").is_some());
-    for change in [("prompt", "login"), ("max_age", "0"), ("max_age", "599")] {
-        at.server.clock.turn(Duration::from_secs(600));
+    // Within one second of the last sign-in, too: moments are whole seconds.
+    let [soon, later] = [0, 600].map(Duration::from_secs);
+    for (change, past) in [
+        (("prompt", "login"), soon),
+        (("max_age", "0"), soon),
+        (("prompt", "login"), later),
+        (("max_age", "0"), later),
+        (("max_age", "599"), later),
+    ] {
+        at.server.clock.turn(past);
         let page = at.ask(&[change]).await.unwrap_err();
         assert!(page.body.contains("type=\"password\""), "{change:?}: {}", page.body);
         let seen = at.browser.post_once(&page, "", &[("email", ANN.0), ("password", ANN.1)]).await;
