@@ -138,7 +138,7 @@ impl SignInRoom {
             approved_at: None,
         };
         let shown = new.shown();
-        if !self.enrolled.enrol(new).await? {
+        if !self.enrolled.enrol(new, owner.ids).await? {
             return Err(DeviceRefusal::TooMany);
         }
         let cause = Some("a device was enrolled by its owner; it waits for approval".to_owned());

@@ -5,14 +5,20 @@ use std::{process::ExitCode, time::Duration};
 
 use http::Method;
 use serde_json::json;
-use usher::cli::enrolments::{Args, run};
+use usher::{
+    cli::enrolments::{Args, run},
+    store::Store,
+};
 use usher_lab::{
     browser::{Browser, NAVIGATION, Seen},
     clock::TurnedClock,
     provider::FakeProvider,
     upstream::Upstream,
 };
-use usher_rules::time::Clock as _;
+use usher_rules::{
+    enrolment::{EnrolledDevice, EnrolledDevices as _, Ids},
+    time::Clock as _,
+};
 
 use crate::{
     authenticator::{Authenticator, Lie, clone, hidden},
@@ -212,6 +218,51 @@ async fn a_device_is_its_owner_s_and_answers_one_question_once() {
     let foreign = [form, ("origin", "https://evil.test"), ("sec-fetch-site", "cross-site")];
     let seen = ann.send(Method::POST, OWN, &foreign, "action=remove").await;
     assert_eq!(seen.status, 403, "{}", seen.body);
+}
+
+/// What made a device makes it once: one that was removed comes back by nothing that was said before.
+#[tokio::test]
+async fn a_removed_device_is_not_enrolled_again_by_what_enrolled_it() {
+    let (server, _upstream) = house("{type: any}").await;
+    let mut ann = server.browser();
+    let page = ann.sign_in(FILM, ANN.0, ANN.1).await;
+    let mut key = Authenticator::new("key-of-laptop");
+    key.owner = asked(&page, "create", "user");
+    let answer = key.makes_for(&asked(&page, "create", "challenge"));
+    let made = [("action", "make"), ("passkey", &*answer)];
+    assert_eq!(posts(&mut ann, &page, &made).await.url.as_str(), FILM);
+    let own = ann.open(OWN).await;
+    posts(&mut ann, &own, &[("action", "remove"), ("id", "a2V5LW9mLWxhcHRvcA")]).await;
+    assert_eq!(command(&server, "list").await.1, "", "it is gone");
+    let seen = posts(&mut ann, &page, &made).await;
+    assert!(seen.body.contains("no device of yours"), "{}", seen.body);
+    assert_eq!(command(&server, "list").await.1, "", "and stays so");
+}
+
+/// One of before providers were written down says from then on whose it is.
+#[tokio::test]
+async fn a_device_that_is_shown_learns_who_says_whose_it_is() {
+    let (server, _upstream) = house("{type: any}").await;
+    let mut ann = server.browser();
+    let page = ann.sign_in(FILM, ANN.0, ANN.1).await;
+    let mut key = Authenticator::new("key-of-laptop");
+    enrols(&mut ann, &page, &mut key).await;
+    let store = Store::open(&server.data_dir()).unwrap();
+    let providers = async || {
+        let all = store.all_enrolled().await.unwrap();
+        all.iter().map(|kept| kept.provider.to_string()).collect::<Vec<_>>()
+    };
+    let [enrolled] = store.all_enrolled().await.unwrap().try_into().unwrap();
+    assert_eq!(&*enrolled.provider, "builtin");
+    let old = EnrolledDevice { provider: Box::default(), ..enrolled };
+    store.remove_enrolled(&old.key.id).await.unwrap();
+    assert!(store.enrol(old, Ids::NeverMeet).await.unwrap());
+    assert_eq!(providers().await, [""]);
+    let mut again = server.browser();
+    let page = again.sign_in(FILM, ANN.0, ANN.1).await;
+    let seen = shows(&mut again, &page, &mut key, Lie::default()).await;
+    assert_eq!(seen.url.as_str(), FILM, "{}", seen.body);
+    assert_eq!(providers().await, ["builtin"]);
 }
 
 /// A session that was left open, or copied, enrols nothing.
