@@ -10,6 +10,7 @@ use usher::{
 };
 use usher_lab::{
     browser::{Browser, NAVIGATION, Seen},
+    patience::PATIENCE,
     upstream::Upstream,
 };
 use usher_rules::{
@@ -49,11 +50,14 @@ pub async fn command(server: &TestServer, line: &str) -> (bool, String) {
 /// A host that is for signing in alone, and one that asks for a device.
 async fn house(device: &str) -> (TestServer, Upstream) {
     let upstream = Upstream::echo();
+    (TestServer::open(&text(&upstream, device)).await, upstream)
+}
+
+fn text(upstream: &Upstream, device: &str) -> String {
     let film = friends("film.test", upstream.address)
         .replace("{or: [{claim/groups: friends}]}", &APPROVED.replace("{approved: true}", device));
     let routes = config(&[friends("watch.test", upstream.address), film]);
-    let text = format!("authenticate_service_url: https://tv.test\n{routes}");
-    (TestServer::open(&text).await, upstream)
+    format!("authenticate_service_url: https://tv.test\n{routes}")
 }
 
 /// The attribute of the button that makes a key, or uses one.
@@ -303,27 +307,29 @@ async fn a_question_to_a_device_enrols_none() {
 /// One of before providers were written down says from then on whose it is.
 #[tokio::test]
 async fn a_device_that_is_shown_learns_who_says_whose_it_is() {
-    let (server, _upstream) = house("{type: any}").await;
+    let upstream = Upstream::echo();
+    let text = text(&upstream, "{type: any}");
+    let mut server = TestServer::open(&text).await;
     let mut ann = server.browser();
     let page = ann.sign_in(FILM, ANN.0, ANN.1).await;
     let mut key = Authenticator::new("key-of-laptop");
     enrols(&mut ann, &page, &mut key).await;
+    server.stop(PATIENCE).await;
     let store = Store::open(&server.data_dir()).unwrap();
-    let providers = async || {
-        let all = store.all_enrolled().await.unwrap();
-        all.iter().map(|kept| kept.provider.to_string()).collect::<Vec<_>>()
-    };
     let [enrolled] = store.all_enrolled().await.unwrap().try_into().unwrap();
     assert_eq!(&*enrolled.provider, "builtin");
     let old = EnrolledDevice { provider: Box::default(), ..enrolled };
     store.remove_enrolled(&old.key.id).await.unwrap();
     assert!(store.enrol(old, Ids::NeverMeet).await.unwrap());
-    assert_eq!(providers().await, [""]);
+    drop(store);
+    server.restart(&text).await;
     let mut again = server.browser();
     let page = again.sign_in(FILM, ANN.0, ANN.1).await;
     let seen = shows(&mut again, &page, &mut key, Lie::default()).await;
     assert_eq!(seen.url.as_str(), FILM, "{}", seen.body);
-    assert_eq!(providers().await, ["builtin"]);
+    let store = Store::open(&server.data_dir()).unwrap();
+    let [kept] = store.all_enrolled().await.unwrap().try_into().unwrap();
+    assert_eq!((&*kept.provider, kept.key.counter), ("builtin", 1));
 }
 
 /// A session that was left open, or copied, enrols nothing.

@@ -180,5 +180,5 @@ impl World {
 
 #[test]
 fn a_session_says_of_a_device_what_is_known_of_it() {
-    from_seeds(8_000, World::new, World::step, World::ends);
+    from_seeds(4_000, World::new, World::step, World::ends);
 }
