@@ -16,11 +16,12 @@ const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch:
 const ANA = 'ana@example.test', PASSWORD = 'canary-mail-pass-6Rt8', NEW = 'three words of ana';
 
 for (const tls of ['starttls', 'implicit']) describe(`mail by ${tls}`, { concurrency: false }, () => {
-  let at, folder, mailbox, heard = 0;
+  let at, folder, mailbox, secret, heard = 0;
   before(async () => {
     await mkdir(SHOTS, { recursive: true });
     folder = await mkdtemp(join(tmpdir(), 'usher-mail-'));
-    const [key, cert, secret] = ['mail.key', 'mail.pem', 'password'].map((name) => join(folder, name));
+    const [key, cert, password] = ['mail.key', 'mail.pem', 'password'].map((name) => join(folder, name));
+    secret = password;
     await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-days', '30',
       '-subj', '/CN=mail.test', '-addext', 'subjectAltName=IP:127.0.0.1']);
     await writeFile(secret, `${PASSWORD}\n`);
@@ -134,5 +135,30 @@ for (const tls of ['starttls', 'implicit']) describe(`mail by ${tls}`, { concurr
     assert.equal(link(mail), shown.trim());
     await context.close();
     assert.ok(!at.usher.output.includes(PASSWORD) && !at.usher.output.includes('invitation='), 'no secret in a line');
+  });
+
+  it('brings an invitation that an operator made by a command, with which somebody joins', async () => {
+    const printed = await at.operator('invite', 'cleo@example.test', '--name', 'Cleo', '--mail');
+    const mail = await nextMail();
+    assert.deepEqual([mail.to, mail.subject], [['cleo@example.test'], 'You are invited to auth.example.test']);
+    assert.ok(printed.includes(link(mail)), 'the link that was mailed is the one that is printed');
+    const [context, page] = await visit({ ...PHONE, locale: 'en-GB' });
+    await page.goto(link(mail));
+    await page.fill('#password', 'three words of cleo');
+    await page.getByRole('button', { name: 'Go on with a password' }).click();
+    await page.waitForURL(/\/\.pomerium\/$/);
+    await page.goto(at.at('notes'));
+    await page.getByRole('heading', { name: 'app' }).waitFor();
+    await context.close();
+  });
+
+  it('says at the command what the server did not take, and that the link is good all the same', async () => {
+    await writeFile(secret, 'not the password\n');
+    const refused = await at.operator('invite', 'dora@example.test', '--mail').then(() => '', (error) => error.message);
+    await writeFile(secret, `${PASSWORD}\n`);
+    assert.match(refused, /was not sent by e-mail: /);
+    assert.match(refused, /https:\/\/auth\.example\.test\S*invitation=/);
+    assert.ok(!refused.includes('not the password'), refused);
+    assert.equal(mailbox.output.split('\n').filter((line) => line.startsWith('{')).length, heard, 'no mail came');
   });
 });

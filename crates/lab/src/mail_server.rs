@@ -51,6 +51,8 @@ pub enum Mood {
     Busy,
     /// Wants none for that address.
     Refuses,
+    /// Wants none from that address.
+    ForeignSender,
     /// Knows nobody's password.
     KnowsNobody,
     /// Has no `STARTTLS`.
@@ -229,6 +231,7 @@ impl Hall {
                     "235 2.7.0 welcome\r\n"
                 }
                 ("MAIL", Mood::Busy) => "451 4.3.0 later\r\n",
+                ("MAIL", Mood::ForeignSender) => "553 5.7.1 not yours\r\n",
                 ("MAIL", _) => {
                     mail.from = path(line);
                     "250 2.1.0 from whom\r\n"

@@ -8,7 +8,7 @@ use usher_rules::{
         ShownPasskey,
     },
     app_passwords::{AppOnDevice, AppPassword, AppPasswords},
-    enrolment::{EnrolledDevice, EnrolledDevices},
+    enrolment::{EnrolledDevice, EnrolledDevices, Ids},
     people::{BoxFuture, Member, PasswordRefusal, PeopleError},
     people_admin::{ListedMember, PeopleAdmin},
     plan::Passwords,
@@ -170,7 +170,7 @@ impl PeopleAdmin for NoAccounts {
 }
 
 impl EnrolledDevices for NoAccounts {
-    fn enrol(&self, _new: EnrolledDevice) -> BoxFuture<'_, Result<bool, PeopleError>> {
+    fn enrol(&self, _new: EnrolledDevice, _ids: Ids) -> BoxFuture<'_, Result<bool, PeopleError>> {
         Box::pin(async { Ok(false) })
     }
 

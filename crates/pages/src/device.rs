@@ -21,6 +21,8 @@ pub struct Enrolments<'a> {
     pub note: Option<&'a str>,
     /// Those that they have, oldest first.
     pub devices: Vec<ListedEnrolment<'a>>,
+    /// Everybody else's, by person; none but for who looks after people.
+    pub others: Vec<ListedEnrolment<'a>>,
     /// What one of them is asked; `None` where there is none to ask.
     pub show: Option<&'a str>,
     /// What a new one is asked; `None` where none can be made.
@@ -39,9 +41,11 @@ pub struct Enrolments<'a> {
     pub flow: &'a str,
 }
 
-/// A device as its owner sees it.
+/// A device as its owner sees it, and who looks after people.
 #[derive(Clone, Debug)]
 pub struct ListedEnrolment<'a> {
+    /// Whose it is.
+    pub person: &'a str,
     /// What it is called.
     pub label: &'a str,
     /// When it was enrolled, in seconds since 1970.

@@ -90,8 +90,9 @@ impl EnrolledDevice {
 /// What is kept of enrolled devices. Implemented in `store/`. Each change is all or nothing, and
 /// holds for the sessions that were proven on the device when it resolves.
 pub trait EnrolledDevices: Send + Sync {
-    /// Keeps a new one; `false` where its owner has enough, or the key is known.
-    fn enrol(&self, new: EnrolledDevice) -> BoxFuture<'_, Result<bool, PeopleError>>;
+    /// Keeps a new one; `false` where its owner has enough of what is theirs by these ids, or the key
+    /// is known.
+    fn enrol(&self, new: EnrolledDevice, ids: Ids) -> BoxFuture<'_, Result<bool, PeopleError>>;
     /// Of everybody with this id, whichever provider calls them so, oldest first.
     fn enrolled_by<'a>(
         &'a self,

@@ -225,6 +225,7 @@ fn question(text: &str) -> NewPasskeyQuestion<'_> {
 
 fn enrolments(language: Language, text: &str) -> [String; 2] {
     let device = |used_at, is_approved| ListedEnrolment {
+        person: text,
         label: text,
         added_at: AT_SECONDS,
         used_at,
@@ -235,6 +236,7 @@ fn enrolments(language: Language, text: &str) -> [String; 2] {
         host: Some(text),
         note: Some(text),
         devices: vec![device(None, false), device(Some(AT_SECONDS), true)],
+        others: vec![device(Some(AT_SECONDS), false)],
         show: Some(text),
         make: Some(text),
         is_recent: true,
@@ -244,8 +246,14 @@ fn enrolments(language: Language, text: &str) -> [String; 2] {
         allowed: text,
         flow: text,
     };
-    let left_open =
-        Enrolments { host: None, devices: vec![], make: None, is_recent: false, ..page.clone() };
+    let left_open = Enrolments {
+        host: None,
+        devices: vec![],
+        others: vec![],
+        make: None,
+        is_recent: false,
+        ..page.clone()
+    };
     [page.render(language), left_open.render(language)]
 }
 

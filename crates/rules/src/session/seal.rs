@@ -139,7 +139,7 @@ mod tests {
     use crate::session::keys::tests::keys;
 
     #[test]
-    fn opens_only_as_it_was_sealed() {
+    fn t3_opens_only_as_it_was_sealed() {
         let keys = keys();
         let sealed = keys.seal(Purpose::BrowserFlow, b"cookie-a", b"text", [9; 12]);
         let other = crate::session::Keys::derive(

@@ -47,6 +47,9 @@ register! {
     SIGN_IN = "D008" "sign-in"
         "Sign-in does not begin"
         "nobody new gets in by a browser";
+    MAIL = "D009" "mail"
+        "Mail to people does not go out"
+        "who forgot what signs them in gets no link, and invitations reach nobody";
     WEBSOCKETS_OFF = "D101" "route"
         "The route lets no WebSocket through"
         "the web client loads, but playback state and remote control never update";

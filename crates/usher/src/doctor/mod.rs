@@ -8,6 +8,7 @@
 //! | [`certificates`] | what a browser is shown, judged as a browser does |
 //! | [`upstreams`] | TCP, TLS and one GET, as the route would speak |
 //! | [`provider`] | discovery and keys |
+//! | [`mail`] | the server of `smtp`: TLS, name and password, the sender; no letter |
 //! | [`front`] | the usher that runs: redirect, cookies, sign-in as far as without a person |
 //! | [`route`] | what a route to a Jellyfin has to say |
 //! | [`base`] | where it says that it is |
@@ -28,6 +29,7 @@ mod door;
 mod finding;
 mod front;
 mod jellyfin;
+mod mail;
 mod names;
 mod ports;
 mod provider;
@@ -108,14 +110,15 @@ async fn at_the_door(plan: &Plan, place: Place<'_>) -> (Vec<Tried>, Option<door:
     let (names, ports) = tokio::join!(names::tried(plan), ports::tried(plan, &listens));
     let ours = ports.iter().any(|port| port.is_the_door);
     let door = door::Door::of(plan, &listens).filter(|_| ours);
-    let (certificates, upstreams, providers) = tokio::join!(
+    let (certificates, upstreams, providers, mail) = tokio::join!(
         certificates::tried(plan, place.data_dir, door.as_ref(), place.now.wall),
         upstreams::tried(plan),
         provider::tried(plan, place.now),
+        mail::tried(plan),
     );
     let ports = ports.into_iter().map(|port| port.tried);
     let all = names.into_iter().chain(ports).chain(certificates).chain(upstreams);
-    (all.chain(providers).collect(), door)
+    (all.chain(providers).chain(mail).collect(), door)
 }
 
 /// Each Jellyfin behind a route, and the route.

@@ -78,6 +78,10 @@ impl Kept {
             },
             Job::PutBack => match cure::undo(plan, dir).await {
                 Ok(each) => match each.iter().find(|one| one.since.is_some()) {
+                    // `usher doctor --undo` was faster.
+                    None if each.is_empty() => {
+                        Mending::Failed("nothing is left to put back".into())
+                    }
                     None => Mending::PutBack,
                     Some(left) => Mending::Failed(format!(
                         "{} of {} was changed since, and left alone",

@@ -11,9 +11,13 @@ use usher_rules::{
     session::ShownDevice,
 };
 
-use super::{Ask, SignInRoom, account::device_of, session_list::provider_of};
+use super::{
+    Ask, SignInRoom,
+    account::device_of,
+    session_list::{called, looks_after_people, provider_of},
+};
 use crate::request::{
-    EventName,
+    EventName, Named,
     identify::{Found, LiveSession, StoreError},
 };
 
@@ -83,6 +87,22 @@ impl SignInRoom {
         Ok(own)
     }
 
+    /// Everybody else's, for who looks after people; none for others.
+    pub(super) async fn others_enrolled(
+        &self,
+        ask: &Ask,
+        live: Option<&LiveSession>,
+    ) -> Result<Vec<EnrolledDevice>, PeopleError> {
+        let Some(live) = live.filter(|live| looks_after_people(ask, live)) else {
+            return Ok(Vec::new());
+        };
+        let Owner { id, provider, ids } = Owner::of(ask, live);
+        let mut others = self.enrolled.all_enrolled().await?;
+        others.retain(|kept| !kept.is_of(id, provider, ids));
+        others.sort_by(|one, other| one.called.cmp(&other.called)); // the oldest of each first
+        Ok(others)
+    }
+
     /// A device that is enrolled was shown.
     pub(super) async fn shown_device(
         &self,
@@ -138,7 +158,7 @@ impl SignInRoom {
             approved_at: None,
         };
         let shown = new.shown();
-        if !self.enrolled.enrol(new).await? {
+        if !self.enrolled.enrol(new, owner.ids).await? {
             return Err(DeviceRefusal::TooMany);
         }
         let cause = Some("a device was enrolled by its owner; it waits for approval".to_owned());
@@ -146,17 +166,27 @@ impl SignInRoom {
         Ok(shown)
     }
 
-    /// One of their own is removed, and counts for no session any more.
+    /// One of their own, or of those whom they look after, is removed, and counts for no session any
+    /// more.
     pub(super) async fn removed_device(
         &self,
         ask: &Ask,
         live: &LiveSession,
         id: &str,
     ) -> Result<(), DeviceRefusal> {
-        let all = self.own_enrolled(ask, live).await?;
-        if all.iter().any(|kept| *kept.key.id == *id) && self.enrolled.remove_enrolled(id).await? {
-            let cause = Some("a device was removed by its owner".to_owned());
-            self.note(ask, Level::Info, EventName::Account, Some(live.person().into()), cause);
+        let own = self.own_enrolled(ask, live).await?;
+        let others = self.others_enrolled(ask, Some(live)).await?;
+        let meant = |kept: &&EnrolledDevice| *kept.key.id == *id;
+        let (whose, by) = match (own.iter().find(meant), others.iter().find(meant)) {
+            (Some(_), _) => (Named::from(live.person()), "its owner"),
+            (None, Some(kept)) => {
+                (Named { id: &kept.owner, email: &kept.called }, called(live.person()))
+            }
+            (None, None) => return Ok(()),
+        };
+        if self.enrolled.remove_enrolled(id).await? {
+            let cause = Some(format!("a device was removed by {by}"));
+            self.note(ask, Level::Info, EventName::Account, Some(whose), cause);
         }
         Ok(())
     }
@@ -226,9 +256,16 @@ pub(super) fn listed<'a>(
     kept: &'a EnrolledDevice,
     (page, flow): (&str, &'a str),
 ) -> ListedEnrolment<'a> {
-    let EnrolledDevice { key, label, added_at, used_at, approved_at, .. } = kept;
+    let EnrolledDevice { key, called, label, added_at, used_at, approved_at, .. } = kept;
     let remove = PostForm::to(page.to_owned()).with(FLOW_FIELD, flow);
     let remove = remove.with(ACTION_FIELD, REMOVE).with(ID_FIELD, &*key.id);
     let is_approved = approved_at.is_some();
-    ListedEnrolment { label, added_at: *added_at, used_at: *used_at, is_approved, remove }
+    ListedEnrolment {
+        person: called,
+        label,
+        added_at: *added_at,
+        used_at: *used_at,
+        is_approved,
+        remove,
+    }
 }

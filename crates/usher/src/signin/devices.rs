@@ -185,7 +185,10 @@ impl SignInRoom {
     ) -> Response<Body> {
         let binding = random().map(|random| BrowserBinding::new(random, ask.wall()));
         let kept = self.own_enrolled(ask, live).await;
-        let (Some(binding), Ok(kept)) = (binding, kept) else { return self.no_devices_now(ask) };
+        let others = self.others_enrolled(ask, errand.target.is_none().then_some(live)).await;
+        let (Some(binding), Ok(kept), Ok(others)) = (binding, kept, others) else {
+            return self.no_devices_now(ask);
+        };
         let flow = &*binding.id;
         let challenges = self.device_challenges(ask, flow, live);
         let handle = EnrolledDevice::handle(&live.person().id);
@@ -196,6 +199,7 @@ impl SignInRoom {
             host,
             note,
             devices: kept.iter().map(|kept| listed(kept, (&ask.with_query(PAGE), flow))).collect(),
+            others: others.iter().map(|kept| listed(kept, (PAGE, flow))).collect(),
             show: challenges.as_ref().filter(|_| !allowed.is_empty()).map(|both| &*both.show),
             make: challenges.as_ref().filter(|_| is_recent).map(|both| &*both.make),
             is_recent,

@@ -103,7 +103,7 @@ pub use self::{
         Change, Examinations, Examined, Finding, Job, Mending, NotBegun, Offer, Standing,
     },
     identity_provider::{Reception, reception, try_provider},
-    mail::send_letter,
+    mail::{MailRefusal, send_letter, try_mail},
     openid::LogoutTeller,
     provider::ProviderError,
 };

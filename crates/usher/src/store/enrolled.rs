@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use usher_rules::{
-    enrolment::{EnrolledDevice, EnrolledDevices, MOST_DEVICES},
+    enrolment::{EnrolledDevice, EnrolledDevices, Ids, MOST_DEVICES},
     people::{BoxFuture, PeopleError, UnixTimeSeconds},
     plan::BUILTIN,
 };
@@ -12,7 +12,7 @@ use usher_rules::{
 use super::{Store, StoreFailure, checksum, index::KnownDevices};
 
 impl EnrolledDevices for Store {
-    fn enrol(&self, new: EnrolledDevice) -> BoxFuture<'_, Result<bool, PeopleError>> {
+    fn enrol(&self, new: EnrolledDevice, ids: Ids) -> BoxFuture<'_, Result<bool, PeopleError>> {
         let add = move |db: &Connection| {
             let removed = "SELECT 1 FROM removed_people WHERE id = ?1";
             let is_ours = *new.provider == *BUILTIN;
@@ -20,7 +20,8 @@ impl EnrolledDevices for Store {
                 return Ok(false);
             }
             let same_id = of_owner(db, &new.owner)?;
-            let is_own = |kept: &&EnrolledDevice| ["", &*new.provider].contains(&&*kept.provider);
+            // What they neither see nor can remove takes no place of theirs.
+            let is_own = |kept: &&EnrolledDevice| kept.is_of(&new.owner, &new.provider, ids);
             let own = same_id.iter().filter(is_own).count();
             if find(db, &new.key.id)?.is_some() || own >= MOST_DEVICES {
                 return Ok(false);

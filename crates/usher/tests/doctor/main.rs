@@ -13,5 +13,6 @@ mod base;
 mod cures;
 mod front;
 mod house;
+mod mail;
 mod seeds;
 mod slow;

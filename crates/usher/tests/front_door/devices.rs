@@ -8,7 +8,7 @@ use usher_lab::{
     upstream::Upstream,
 };
 use usher_rules::{
-    enrolment::{EnrolledDevice, EnrolledDevices as _},
+    enrolment::{EnrolledDevice, EnrolledDevices as _, Ids},
     passkey::NewPasskey,
     session::{DeviceCredential, Enrolment, ShownDevice, SignedIn},
 };
@@ -33,7 +33,7 @@ async fn shows(server: &mut TestServer, text: &str, devices: &[ShownDevice]) {
     }
     for shown in devices.iter().filter_map(|shown| shown.credential.as_ref()) {
         if shown.enrolment != Enrolment::Missing {
-            store.enrol(enrolled(shown)).await.unwrap();
+            store.enrol(enrolled(shown), Ids::NeverMeet).await.unwrap();
         }
     }
     let directory = server.directory();

@@ -1,6 +1,7 @@
 //! `/.pomerium/doctor`: who has the server examined, and what they read.
 
 use http::{Method, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher_cinema::{Cinema, CinemaOptions, RunningCinema};
 use usher_lab::browser::{Browser, Seen};
 
@@ -231,4 +232,98 @@ async fn what_is_shown_is_changed_by_who_signed_in_lately_and_put_back() {
         lines.iter().any(|line| line["email"] == ANN.0 && line["cause"].to_string().contains(words))
     };
     assert!(said("are changed") && said("are put back"), "{lines:?}");
+}
+
+/// A library without Quick Connect that knows no proxy, and a server in front of it that Ann looks after.
+async fn ill_house() -> (RunningCinema, TestServer, String) {
+    let system = serde_json::json!({ "QuickConnectAvailable": false });
+    let restart_time = std::time::Duration::from_millis(100);
+    let admin_key = Some(KEY.into());
+    let options = CinemaOptions { admin_key, system, restart_time, ..Default::default() };
+    let library = Cinema::start(options).await.unwrap();
+    let keys = format!("authenticate_service_url: https://auth.test\nadmin_groups: [{FRIENDS}]\n");
+    let text = format!("{keys}{}", config(&[route(&library)]));
+    let server = TestServer::open(&text).await;
+    (library, server, text)
+}
+
+/// Has everything examined, and looks at what would be changed.
+async fn offered(ann: &mut Browser) -> Seen {
+    let page = ann.open(DOCTOR).await;
+    presses(ann, &page, &[]).await;
+    let page = done(ann).await;
+    presses(ann, &page, &[("action", "compare")]).await;
+    done(ann).await
+}
+
+/// A page that was left open over a restart shows what may not be so any more.
+#[tokio::test]
+async fn what_was_shown_before_a_restart_is_not_changed_after_it() {
+    let (library, mut server, text) = ill_house().await;
+    let mut ann = server.signed_in(TV, ANN).await;
+    let before = hidden(&offered(&mut ann).await, "offer");
+    server.clock.turn(std::time::Duration::from_secs(60));
+    server.restart(&text).await;
+    let mut ann = ann.moved(server.address());
+    let page = offered(&mut ann).await;
+    let old = [("action", "mend"), ("offer", &*before)];
+    let seen = presses(&mut ann, &page, &old).await;
+    assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{}", seen.body);
+    assert!(seen.body.contains("not what was shown last"), "{}", seen.body);
+    assert!(!has_quick_connect(&library).await);
+    let shown = hidden(&page, "offer");
+    presses(&mut ann, &page, &[("action", "mend"), ("offer", &*shown)]).await;
+    let page = done(&mut ann).await;
+    assert!(page.body.contains("It was changed"), "{}", page.body);
+    assert!(has_quick_connect(&library).await);
+}
+
+/// Sets which proxies the library believes, as its administrator.
+async fn sets_proxies(library: &RunningCinema, proxies: &str) {
+    let mut stream = tokio::net::TcpStream::connect(library.addr).await.unwrap();
+    let body = format!("{{\"KnownProxies\":{proxies}}}");
+    let head = format!(
+        "POST /System/Configuration/network HTTP/1.1\r\nHost: tv\r\nConnection: close\r\n\
+         Authorization: MediaBrowser Token=\"{KEY}\"\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 204"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn what_was_not_put_back_is_not_said_to_be() {
+    let (library, server, _) = ill_house().await;
+    let mut ann = server.signed_in(TV, ANN).await;
+    let page = offered(&mut ann).await;
+    let shown = hidden(&page, "offer");
+    let mend = [("action", "mend"), ("offer", &*shown)];
+    presses(&mut ann, &page, &mend).await;
+    let page = done(&mut ann).await;
+    assert!(page.body.contains("It was changed"), "{}", page.body);
+    sets_proxies(&library, "[\"127.0.0.1\",\"10.1.1.1\"]").await;
+    presses(&mut ann, &page, &[("action", "put-back")]).await;
+    let page = done(&mut ann).await;
+    assert!(page.body.contains("KnownProxies of"), "{}", page.body);
+    assert!(page.body.contains("was changed since, and left alone"), "{}", page.body);
+    assert!(!page.body.contains("was put back"), "{}", page.body);
+
+    // Somebody was faster, by a command.
+    sets_proxies(&library, "[]").await;
+    let shown = offered_again(&server, &mut ann).await;
+    presses(&mut ann, &shown, &[("action", "mend"), ("offer", &hidden(&shown, "offer"))]).await;
+    let page = done(&mut ann).await;
+    std::fs::remove_file(server.data_dir().join("doctor-before.json")).unwrap();
+    presses(&mut ann, &page, &[("action", "put-back")]).await;
+    let page = done(&mut ann).await;
+    assert!(page.body.contains("nothing is left to put back"), "{}", page.body);
+    assert!(!page.body.contains("was put back"), "{}", page.body);
+}
+
+async fn offered_again(server: &TestServer, ann: &mut Browser) -> Seen {
+    server.clock.turn(std::time::Duration::from_secs(30));
+    offered(ann).await
 }

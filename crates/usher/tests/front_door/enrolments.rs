@@ -4,23 +4,26 @@
 use std::{process::ExitCode, time::Duration};
 
 use http::Method;
-use serde_json::json;
-use usher::cli::enrolments::{Args, run};
+use usher::{
+    cli::enrolments::{Args, run},
+    store::Store,
+};
 use usher_lab::{
     browser::{Browser, NAVIGATION, Seen},
-    clock::TurnedClock,
-    provider::FakeProvider,
+    patience::PATIENCE,
     upstream::Upstream,
 };
-use usher_rules::time::Clock as _;
+use usher_rules::{
+    enrolment::{EnrolledDevice, EnrolledDevices as _, Ids},
+    time::Clock as _,
+};
 
 use crate::{
     authenticator::{Authenticator, Lie, clone, hidden},
-    provider_choice::entry,
     test_server::{ANN, EVE, TestServer, config, friends},
 };
 
-const FILM: &str = "https://film.test/film?part=1";
+pub const FILM: &str = "https://film.test/film?part=1";
 const OWN: &str = "https://tv.test/.pomerium/webauthn";
 const APPROVED: &str = "{and: [{claim/groups: friends}, {device: {approved: true}}]}";
 
@@ -31,7 +34,7 @@ struct Line {
 }
 
 /// What `usher enrolments …` says, in a process of its own as far as the server can tell.
-async fn command(server: &TestServer, line: &str) -> (bool, String) {
+pub async fn command(server: &TestServer, line: &str) -> (bool, String) {
     let words = ["enrolments"].into_iter().chain(line.split(' '));
     let args = <Line as clap::Parser>::parse_from(words).args;
     let (dir, now) = (server.data_dir(), server.clock.now().wall);
@@ -47,11 +50,14 @@ async fn command(server: &TestServer, line: &str) -> (bool, String) {
 /// A host that is for signing in alone, and one that asks for a device.
 async fn house(device: &str) -> (TestServer, Upstream) {
     let upstream = Upstream::echo();
+    (TestServer::open(&text(&upstream, device)).await, upstream)
+}
+
+fn text(upstream: &Upstream, device: &str) -> String {
     let film = friends("film.test", upstream.address)
         .replace("{or: [{claim/groups: friends}]}", &APPROVED.replace("{approved: true}", device));
     let routes = config(&[friends("watch.test", upstream.address), film]);
-    let text = format!("authenticate_service_url: https://tv.test\n{routes}");
-    (TestServer::open(&text).await, upstream)
+    format!("authenticate_service_url: https://tv.test\n{routes}")
 }
 
 /// The attribute of the button that makes a key, or uses one.
@@ -62,19 +68,19 @@ fn asked(page: &Seen, act: &str, what: &str) -> String {
     from.split('"').next().unwrap().to_owned()
 }
 
-async fn posts(browser: &mut Browser, page: &Seen, fields: &[(&str, &str)]) -> Seen {
+pub async fn posts(browser: &mut Browser, page: &Seen, fields: &[(&str, &str)]) -> Seen {
     let flow = hidden(page, "flow");
     let bare = Seen { body: String::new(), ..clone(page) };
     browser.post(&bare, "", &[&[("flow", &*flow)], fields].concat()).await
 }
 
-async fn enrols(browser: &mut Browser, page: &Seen, key: &mut Authenticator) -> Seen {
+pub async fn enrols(browser: &mut Browser, page: &Seen, key: &mut Authenticator) -> Seen {
     key.owner = asked(page, "create", "user");
     let answer = key.makes_for(&asked(page, "create", "challenge"));
     posts(browser, page, &[("action", "make"), ("passkey", &answer)]).await
 }
 
-async fn shows(browser: &mut Browser, page: &Seen, key: &mut Authenticator, lie: Lie) -> Seen {
+pub async fn shows(browser: &mut Browser, page: &Seen, key: &mut Authenticator, lie: Lie) -> Seen {
     key.counter += 1;
     let answer = key.signs_for(&asked(page, "get", "challenge"), lie);
     posts(browser, page, &[("action", "show"), ("passkey", &answer)]).await
@@ -214,6 +220,118 @@ async fn a_device_is_its_owner_s_and_answers_one_question_once() {
     assert_eq!(seen.status, 403, "{}", seen.body);
 }
 
+/// On a page, as by `usher enrolments`; everybody else sees their own.
+#[tokio::test]
+async fn who_looks_after_people_sees_and_removes_everybody_s_devices() {
+    let upstream = Upstream::echo();
+    let routes = config(&[friends("watch.test", upstream.address)]);
+    let keys = "authenticate_service_url: https://tv.test\nadmin_groups: [friends]\n";
+    let server = TestServer::open(&format!("{keys}{routes}")).await;
+    let mut ann = server.signed_in("https://watch.test/film", ANN).await;
+    let mut eve = server.signed_in("https://watch.test/film", EVE).await;
+    for (browser, id) in [(&mut ann, "key-of-ann"), (&mut eve, "key-of-eve")] {
+        let page = browser.open(OWN).await;
+        enrols(browser, &page, &mut Authenticator::new(id)).await;
+    }
+    let page = eve.open(OWN).await;
+    assert!(
+        page.body.contains("waits for approval") && !page.body.contains(ANN.0),
+        "{}",
+        page.body
+    );
+    let [of_ann, of_eve] = ["a2V5LW9mLWFubg", "a2V5LW9mLWV2ZQ"];
+    posts(&mut eve, &page, &[("action", "remove"), ("id", of_ann)]).await;
+    assert!(command(&server, "list").await.1.contains(ANN.0), "it is not hers");
+
+    let page = ann.open(OWN).await;
+    let bare = Seen { body: String::new(), ..clone(&page) };
+    ann.post(&bare, "", &[("flow", "x"), ("action", "remove"), ("id", of_eve)]).await;
+    assert!(command(&server, "list").await.1.contains(EVE.0), "by no form of hers");
+    let others = page.body.split("Everybody else").nth(1).unwrap();
+    assert!(others.contains(EVE.0) && !others.contains(of_ann), "{}", page.body);
+    assert!(others.contains(&format!("name=\"id\" value=\"{of_eve}\"")), "{}", page.body);
+    let seen = posts(&mut ann, &page, &[("action", "remove"), ("id", of_eve)]).await;
+    assert!(!seen.body.contains("Everybody else"), "{}", seen.body);
+    let listed = command(&server, "list").await.1;
+    assert!(listed.contains(ANN.0) && !listed.contains(EVE.0), "{listed}");
+    let told = server.records("account");
+    let words = format!("a device was removed by {}", ANN.0);
+    assert!(told.iter().any(|line| line["cause"] == *words && line["email"] == EVE.0), "{told:?}");
+
+    server.reload(&format!("{keys}{}", routes.replace("[friends]", "[nobody]"))).unwrap();
+    let page = ann.open(OWN).await;
+    posts(&mut ann, &page, &[("action", "remove"), ("id", of_ann)]).await;
+    assert_eq!(command(&server, "list").await.1, "", "her own is hers");
+}
+
+/// What made a device makes it once: one that was removed comes back by nothing that was said before.
+#[tokio::test]
+async fn a_removed_device_is_not_enrolled_again_by_what_enrolled_it() {
+    let (server, _upstream) = house("{type: any}").await;
+    let mut ann = server.browser();
+    let page = ann.sign_in(FILM, ANN.0, ANN.1).await;
+    let mut key = Authenticator::new("key-of-laptop");
+    key.owner = asked(&page, "create", "user");
+    let answer = key.makes_for(&asked(&page, "create", "challenge"));
+    let made = [("action", "make"), ("passkey", &*answer)];
+    assert_eq!(posts(&mut ann, &page, &made).await.url.as_str(), FILM);
+    let own = ann.open(OWN).await;
+    posts(&mut ann, &own, &[("action", "remove"), ("id", "a2V5LW9mLWxhcHRvcA")]).await;
+    assert_eq!(command(&server, "list").await.1, "", "it is gone");
+    let seen = posts(&mut ann, &page, &made).await;
+    assert!(seen.body.contains("no device of yours"), "{}", seen.body);
+    assert_eq!(command(&server, "list").await.1, "", "and stays so");
+}
+
+/// What is asked of a device that is there makes no other one.
+#[tokio::test]
+async fn a_question_to_a_device_enrols_none() {
+    let (server, _upstream) = house("{type: any}").await;
+    let mut ann = server.browser();
+    let page = ann.sign_in(FILM, ANN.0, ANN.1).await;
+    let mut key = Authenticator::new("key-of-laptop");
+    enrols(&mut ann, &page, &mut key).await;
+    let page = ann.open(OWN).await;
+    let other = Authenticator::new("key-of-thief");
+    let answer = other.makes_for(&asked(&page, "get", "challenge"));
+    let seen = posts(&mut ann, &page, &[("action", "make"), ("passkey", &answer)]).await;
+    assert!(seen.body.contains("no device of yours"), "{}", seen.body);
+    assert_eq!(command(&server, "list").await.1.lines().count(), 1);
+    // Nor does one count that says whose it is, and means somebody else.
+    let page = ann.open(OWN).await;
+    key.owner = "somebody else".into();
+    let seen = shows(&mut ann, &page, &mut key, Lie::default()).await;
+    assert!(seen.body.contains("no device of yours"), "{}", seen.body);
+}
+
+/// One of before providers were written down says from then on whose it is.
+#[tokio::test]
+async fn a_device_that_is_shown_learns_who_says_whose_it_is() {
+    let upstream = Upstream::echo();
+    let text = text(&upstream, "{type: any}");
+    let mut server = TestServer::open(&text).await;
+    let mut ann = server.browser();
+    let page = ann.sign_in(FILM, ANN.0, ANN.1).await;
+    let mut key = Authenticator::new("key-of-laptop");
+    enrols(&mut ann, &page, &mut key).await;
+    server.stop(PATIENCE).await;
+    let store = Store::open(&server.data_dir()).unwrap();
+    let [enrolled] = store.all_enrolled().await.unwrap().try_into().unwrap();
+    assert_eq!(&*enrolled.provider, "builtin");
+    let old = EnrolledDevice { provider: Box::default(), ..enrolled };
+    store.remove_enrolled(&old.key.id).await.unwrap();
+    assert!(store.enrol(old, Ids::NeverMeet).await.unwrap());
+    drop(store);
+    server.restart(&text).await;
+    let mut again = server.browser();
+    let page = again.sign_in(FILM, ANN.0, ANN.1).await;
+    let seen = shows(&mut again, &page, &mut key, Lie::default()).await;
+    assert_eq!(seen.url.as_str(), FILM, "{}", seen.body);
+    let store = Store::open(&server.data_dir()).unwrap();
+    let [kept] = store.all_enrolled().await.unwrap().try_into().unwrap();
+    assert_eq!((&*kept.provider, kept.key.counter), ("builtin", 1));
+}
+
 /// A session that was left open, or copied, enrols nothing.
 #[tokio::test]
 async fn a_device_is_enrolled_by_who_signed_in_lately() {
@@ -262,55 +380,4 @@ async fn no_device_is_enrolled_on_the_host_of_an_app() {
         assert!(!seen.body.contains("data-passkey"), "{page}: {}", seen.body);
     }
     assert_eq!(upstream.heads().len(), before);
-}
-
-/// Two providers may call two people by the same id.
-#[tokio::test]
-async fn people_of_every_provider_enrol_devices_of_their_own() {
-    let now = TurnedClock::new().now().wall.seconds();
-    let [home, work] =
-        [FakeProvider::start(now).await.unwrap(), FakeProvider::start(now).await.unwrap()];
-    let upstream = Upstream::echo();
-    let text = format!(
-        "authenticate_service_url: https://tv.test
-idp_providers:
-{}{}routes:
-- from: https://film.test
-  to: http://{}
-  policy: [{{allow: {{and: [{{authenticated_user: true}}, {{device: {{type: any}}}}]}}}}]
-",
-        entry("home", &home),
-        entry("work", &work),
-        upstream.address
-    );
-    let server = TestServer::open(&text).await;
-    let mut keys = [Authenticator::new("key-of-home"), Authenticator::new("key-of-work")];
-    for ((name, provider), key) in [("home", &home), ("work", &work)].into_iter().zip(&mut keys) {
-        let (mut browser, page) = signs_in_at(&server, name, provider).await;
-        assert_eq!(page.url.path(), "/.pomerium/webauthn", "{name}: {}", page.body);
-        assert!(!page.body.contains("data-passkey=\"get\""), "{name}: none of theirs is there");
-        let seen = enrols(&mut browser, &page, key).await;
-        assert_eq!((seen.status.as_u16(), seen.url.as_str()), (200, FILM), "{name}: {}", seen.body);
-    }
-    let (mut browser, page) = signs_in_at(&server, "home", &home).await;
-    let [own, other] = &mut keys;
-    let seen = shows(&mut browser, &page, other, Lie::default()).await;
-    assert!(seen.body.contains("no device of yours"), "the other one's: {}", seen.body);
-    let seen = shows(&mut browser, &seen, own, Lie::default()).await;
-    assert_eq!(seen.url.as_str(), FILM, "{}", seen.body);
-}
-
-/// Somebody who is `7` there signs in by this provider; where they come out.
-async fn signs_in_at(server: &TestServer, name: &str, provider: &FakeProvider) -> (Browser, Seen) {
-    let now = server.clock.now().wall.seconds();
-    provider.says(json!({"sub": "7", "email": "ann@example.com", "auth_time": now}));
-    let mut browser = server.browser();
-    let asked = browser.send(Method::GET, FILM, NAVIGATION, "").await;
-    let door = asked.location().unwrap().to_string();
-    let way = door.replace("/sign_in?", &format!("/sign_in/{name}?"));
-    let sent = browser.send(Method::GET, &way, NAVIGATION, "").await;
-    let back = provider.consents(sent.location().unwrap().as_str()).unwrap();
-    let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
-    let page = browser.follow(arrived).await;
-    (browser, page)
 }

@@ -9,7 +9,9 @@ use crate::{
     apps_let_in::{self, App},
     authenticator::{Authenticator, Lie, ann_enrols, at_the_door, hidden, shows},
     openid::{self, At},
+    permits, sockets,
     test_server::{ANN, EVE, TestServer, config, friends},
+    tunnels::{allowed, ended, ends, open, parrot, says_back, ssh},
 };
 
 const STRICT: &str = "https://tv.test/admin";
@@ -154,4 +156,63 @@ async fn an_app_that_asks_who_somebody_is_may_want_a_fresh_passkey() {
     assert!(asked.body.contains(ASKS), "{}", asked.body);
     let told = at.ask(&[("prompt", "none")]).await.unwrap();
     assert_eq!(openid::param(&told, "error").as_deref(), Some("login_required"));
+}
+
+#[tokio::test]
+async fn an_app_gets_no_new_token_when_its_policy_wants_a_passkey() {
+    let mut at = At::known(ANN).await;
+    let tokens = at.tokens().await;
+    let wants = "{and: [{groups: {has: friends}}, {passkey_within: 10m}]}";
+    let text = openid::config(&at.app).replace("{or: [{groups: {has: friends}}]}", wants);
+    at.server.reload(&text).unwrap();
+    openid::refused(&at.refresh(&tokens["refresh_token"]).await, "invalid_grant");
+}
+
+/// What runs is decided again.
+#[tokio::test]
+async fn a_socket_ends_when_a_reload_wants_a_passkey_and_when_it_is_too_old() {
+    let upstream = sockets::echo();
+    let text = config(&[friends("tv.test", upstream.address)]);
+    let server = TestServer::open(&text).await;
+    let mut key = Authenticator::new("key-of-ann");
+    let by_password = ann_enrols(&server, &mut key).await;
+    let (mut by_passkey, page) = at_the_door(&server).await;
+    let answer = key.signs(&page, Lie::default());
+    shows(&mut by_passkey, &page, &answer).await;
+    let mut one = sockets::open(&by_password, "tv.test").await;
+    let mut other = sockets::open(&by_passkey, "tv.test").await;
+    let wants = "{and: [{claim/groups: friends}, {passkey_within: 10m}]}";
+    server.reload(&text.replace("{or: [{claim/groups: friends}]}", wants)).unwrap();
+    sockets::ends(&mut one).await;
+    permits::ended(&server, "/socket", "permit_ended_expiry", 1).await;
+    sockets::says_back(&mut other, "looked at, and left alone").await;
+    server.clock.turn(Duration::from_secs(600));
+    sockets::ends(&mut other).await;
+    permits::ended(&server, "/socket", "permit_ended_expiry", 2).await;
+}
+
+/// A session that ran out leaves its tunnels an hour; a passkey that is too old leaves them nothing.
+#[tokio::test]
+async fn a_tunnel_ends_when_its_passkey_is_too_old() {
+    let upstream = Upstream::echo();
+    let anybody_s = "{or: [{claim/groups: friends}]}";
+    let wants = "{and: [{claim/groups: friends}, {passkey_within: 10m}]}";
+    let strict = ssh(parrot().await).replace(anybody_s, wants);
+    let routes = [friends("tv.test", upstream.address), strict];
+    let server = TestServer::open(&config(&routes)).await;
+    let mut key = Authenticator::new("key-of-ann");
+    ann_enrols(&server, &mut key).await;
+    let login = "https://ssh.test/.pomerium/api/v1/login?pomerium_redirect_uri=http://127.0.0.1:1";
+    let link = server.browser().fetch(login).await.body;
+    let mut ann = server.browser();
+    let page = ann.open(&link).await;
+    let answer = key.signs(&page, Lie::default());
+    let page = shows(&mut ann, &page, &answer).await;
+    let handle = allowed(&mut ann, &page).await;
+    let mut stream = open(&server, "ssh.test:22", &handle).await;
+    server.clock.turn(Duration::from_secs(599));
+    says_back(&mut stream, "the last second").await;
+    server.clock.turn(Duration::from_secs(1));
+    ends(stream).await;
+    ended(&server, "permit_ended_expiry").await;
 }

@@ -343,6 +343,18 @@ async fn the_link_in_a_mail_leads_to_the_configured_address() {
     browser.post(&page, "", &[("email", ANN.0)]).await;
     let mail = house.mails(1).await.remove(0);
     assert!(link(&mail).starts_with("https://auth.test/") && !mail.text.contains("8443"));
+
+    // An invitation is no other's, though the page shows its link with the port that was asked.
+    let mut ann = house.server.signed_in(TV, ANN).await;
+    let page = ann.open("https://auth.test:8443/.pomerium/people").await;
+    let flow = hidden(&page, "flow");
+    let typed =
+        [("action", "invite"), ("email", "bob@example.com"), ("name", "Bob"), ("days", "3")];
+    let typed = [&typed[..], &[("mail", "yes"), ("flow", &flow)]].concat();
+    let seen = ann.post(&Seen { body: String::new(), ..clone(&page) }, "", &typed).await;
+    assert!(seen.body.contains("<code>https://auth.test:8443/"), "{}", seen.body);
+    let mail = house.mails(2).await.remove(1);
+    assert!(link(&mail).starts_with("https://auth.test/") && !mail.text.contains("8443"));
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ mod durations;
 mod elsewhere;
 mod endurance;
 mod enrolments;
+mod enrolments_elsewhere;
 mod farewells;
 mod films;
 mod footguns;

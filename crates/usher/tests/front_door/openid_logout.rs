@@ -127,6 +127,25 @@ async fn an_app_that_was_away_is_told_after_a_restart() {
     assert!(!at.server.log().contains(tokens.last().unwrap()), "no token in any line");
 }
 
+/// It left the config's `backchannel_logout_uri` out, or is no client any more.
+#[tokio::test]
+async fn an_app_that_is_to_be_told_nothing_any_more_leaves_nothing_waiting() {
+    let app = App::answering(503);
+    let mut at = At::open().await;
+    at.server.reload(&app.config(&at.app)).unwrap();
+    with_grant(&mut at).await;
+    signs_out(&mut at).await;
+    noted(&at, "its answer is 503; it is told later").await;
+    let db = rusqlite::Connection::open(at.server.data_dir().join("usher.sqlite3")).unwrap();
+    let count = "SELECT count(*) FROM openid_logouts";
+    let waits = || db.query_row(count, [], |row| row.get::<_, u32>(0)).unwrap();
+    assert_eq!(waits(), 1);
+    at.server.reload(&config(&at.app)).unwrap();
+    at.server.clock.turn(Duration::from_secs(3600));
+    eventually("nothing waits", || (waits() == 0).then_some(())).await;
+    assert_eq!(app.tokens().len(), 1, "and it is told nothing");
+}
+
 /// What would be repeated is repeated before the second session's turn comes.
 #[tokio::test]
 async fn an_app_that_refuses_or_sends_elsewhere_is_asked_once() {

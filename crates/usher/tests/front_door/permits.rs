@@ -140,7 +140,7 @@ async fn a_stricter_route_in_front_ends_what_runs_behind_it_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_stricter_route_in_front_ends_a_film() {
+async fn t14_a_stricter_route_in_front_ends_a_film() {
     let (upstream, pieces) = cinema();
     let own = friends("tv.test", upstream.address);
     let server = TestServer::open(&config(std::slice::from_ref(&own))).await;

@@ -2,6 +2,11 @@
 
 use http::Method;
 use serde_json::json;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+use usher::{request::Remembered as _, store::Store};
 use usher_cinema::CinemaUser;
 use usher_lab::patience::within;
 
@@ -152,4 +157,59 @@ async fn users_are_made_with_the_rights_of_their_groups() {
     server.reload(&rights("family", "friends")).unwrap();
     told(&mut ann, DEVICE, &token).await;
     assert_eq!(policy().await["IsAdministrator"], json!(false), "it goes with the group");
+}
+
+/// Another address of the same.
+async fn moved(to: std::net::SocketAddr) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut behind = TcpStream::connect(to).await.unwrap();
+                let _ended = copy_bidirectional(&mut stream, &mut behind).await;
+            });
+        }
+    });
+    address
+}
+
+/// Nobody has an app there any more, so that what is written down is all that is known of it.
+#[tokio::test]
+async fn a_user_stays_its_first_owner_s_when_the_library_moves_and_when_nobody_can_tell() {
+    let library = library(vec![]).await;
+    let text = with(&library, ", user_claim: name");
+    let mut server = TestServer::open(&text).await;
+    add(&server, BOB, "Robin").await;
+    let rob = ("rob@example.com", BOB.1);
+    add(&server, rob, "ROBIN").await;
+    let mut bob = server.signed_in(&format!("{TV}/link"), BOB).await;
+    let his = token(&mut bob).await;
+    api(&mut bob, Method::POST, "/Sessions/Logout", &his).await;
+    revoked_there(&library, &his).await;
+
+    let elsewhere = moved(library.addr).await.to_string();
+    let there = text.replace(&library.addr.to_string(), &elsewhere);
+    assert_ne!(there, text);
+    server.restart(&there).await;
+    let mut rob = server.signed_in(&format!("{TV}/link"), rob).await;
+    assert!(words(&mut rob).await.contains("somebody else's user"), "it has moved");
+    let db = rusqlite::Connection::open(server.data_dir().join("usher.sqlite3")).unwrap();
+    let row = || {
+        let query = "SELECT name, value FROM remembered WHERE name LIKE 'jellyfin-user:%'";
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        db.query_row(query, [], row).unwrap()
+    };
+    let (name, _): (String, Vec<u8>) = row();
+    let store = Store::open(&server.data_dir()).unwrap();
+    store.remember(&name, b"{}").await.unwrap(); // of another version
+    for damage in ["", "UPDATE remembered SET value = x'7b'"] {
+        if !damage.is_empty() {
+            db.execute(damage, []).unwrap();
+        }
+        let (_, before) = row();
+        let told = words(&mut rob).await;
+        assert!(!told.contains("somebody else's user"), "nobody can tell: {told}");
+        assert_eq!(row().1, before, "and nothing is written over it");
+    }
 }

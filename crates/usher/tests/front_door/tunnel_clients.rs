@@ -1,6 +1,6 @@
 //! `usher tcp`, the program, through a server of ours.
 
-use std::{net::SocketAddr, process::Stdio};
+use std::{net::SocketAddr, process::Stdio, time::Duration};
 
 use data_encoding::BASE64;
 use tempfile::TempDir;
@@ -10,6 +10,7 @@ use tokio::{
     process::{Child, ChildStderr, Command},
 };
 use usher_lab::{
+    browser::{Browser, Seen},
     client_ca::{ClientCa, ClientIdentity},
     patience::within,
     upstream::Upstream,
@@ -51,9 +52,14 @@ pub async fn line(told: &mut Lines<BufReader<ChildStderr>>) -> String {
 pub async fn signs_in(server: &TestServer, link: &str, who: (&str, &str)) {
     let mut browser = server.browser();
     let page = browser.sign_in(link, who.0, who.1).await;
+    says_yes(&mut browser, &page).await;
+}
+
+/// On the page that asks whether a program may have a token, which its browser then brings.
+async fn says_yes(browser: &mut Browser, page: &Seen) {
     let action = page.body.split("action=\"").nth(1).unwrap().split('"').next().unwrap();
     let action = action.replace("&#38;", "&").replace("&amp;", "&");
-    let seen = browser.post_once(&page, &action, &[("program", "allow")]).await;
+    let seen = browser.post_once(page, &action, &[("program", "allow")]).await;
     let to = seen.location().unwrap();
     let port = to.port().unwrap();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -86,6 +92,34 @@ async fn a_tunnel_between_pipes_signs_in_once_and_shows_nothing_else() {
     assert_eq!(types(first, "hello").await, (Some(0), "echo:hellobye".into()));
     let second = laptop.starts(&server, &["tcp", "tcp+https://ssh.test:22", "--listen", "-"]);
     assert_eq!(types(second, "again").await, (Some(0), "echo:againbye".into()));
+}
+
+/// The session that their browser knows is as old as the token that opens nothing any more.
+#[tokio::test]
+async fn a_sign_in_that_is_too_old_for_a_tunnel_is_made_again() {
+    let anybody_s = "{or: [{claim/groups: friends}]}";
+    let wants = "{and: [{claim/groups: friends}, {signed_in_within: 10m}]}";
+    let strict = ssh(parrot().await).replace(anybody_s, wants);
+    let server = TestServer::open(&config(&[strict])).await;
+    let (laptop, mut ann) = (Laptop::new(), server.browser());
+    for (later, words) in [(0, "first"), (601, "later")] {
+        server.clock.turn(Duration::from_secs(later));
+        let mut child = laptop.starts(&server, &["tcp", "ssh.test:22", "--listen", "-"]);
+        let mut told = told(&mut child);
+        assert_eq!(line(&mut told).await, "to sign in open");
+        let form = ann.open(&line(&mut told).await).await;
+        assert!(form.body.contains("type=\"password\""), "{words}: {}", form.body);
+        let page = ann.post(&form, "", &[("email", ANN.0), ("password", ANN.1)]).await;
+        says_yes(&mut ann, &page).await;
+        assert_eq!(types(child, words).await, (Some(0), format!("echo:{words}bye")));
+    }
+    // One that was given is nobody's to make again.
+    let token = laptop.0.path().join("token");
+    std::fs::write(&token, handle(&server, "ssh.test", ANN).await).unwrap();
+    server.clock.turn(Duration::from_secs(601));
+    let given = ["tcp", "ssh.test:22", "--listen", "-", "--token-file", token.to_str().unwrap()];
+    let (code, _) = types(laptop.starts(&server, &given), "").await;
+    assert_eq!(code, Some(4));
 }
 
 /// What waits for the same sign-in waits together.

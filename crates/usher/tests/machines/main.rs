@@ -14,6 +14,7 @@
 )]
 
 mod authenticator;
+mod devices;
 mod openid;
 mod pairing;
 mod people;

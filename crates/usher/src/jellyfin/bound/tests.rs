@@ -174,3 +174,33 @@ async fn a_device_with_another_app_is_not_free() {
         DeviceAt { server: "http://other:8096".into(), host: "other.test".into(), ..due };
     assert!(bound.is_free(&elsewhere), "another library");
 }
+
+/// What was left there has an address of then: libraries move, and have several names.
+#[tokio::test]
+async fn what_an_earlier_person_left_on_a_device_is_found_under_each_name() {
+    let (sessions, bound) = bound(vec![app(1, "tv", BUILTIN)]).await;
+    let (server, host) = ("http://tv:8096", "tv.test");
+    let left = async |server: &str, host: &str, device: &str| {
+        let (server, host, device_id) = (server.into(), host.into(), device.into());
+        bound.is_left_over(&DeviceAt { server, host, device_id }).await
+    };
+    assert!(!left(server, host, "tv").await, "it is in use");
+    let Found::Live(first) = sessions.find(&app(1, "tv", BUILTIN).session.id) else {
+        panic!("it is there")
+    };
+    bound.end(&first).await.unwrap();
+    for noticed in [false, true] {
+        if noticed {
+            bound.follow(UnixTime::from_seconds(100)).await;
+        }
+        for (server, host, device, expected, why) in [
+            (server, host, "tv", true, "there"),
+            ("http://new:8096", host, "tv", true, "it has moved"),
+            (server, "house.test", "tv", true, "another name of it"),
+            ("http://new:8096", "house.test", "tv", false, "another library"),
+            (server, host, "phone", false, "another device"),
+        ] {
+            assert_eq!(left(server, host, device).await, expected, "{noticed}: {why}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! is done while a browser waits for an answer.
 
 mod letter;
+mod look;
 mod outbox;
 mod smtp;
 
@@ -14,6 +15,7 @@ use usher_rules::{
     time::{Clock, Now, UnixTime},
 };
 
+pub use self::look::{MailRefusal, try_mail};
 pub(super) use self::{
     letter::Queued,
     outbox::{Full, Outbox, Wish},

@@ -73,18 +73,9 @@ pub(super) async fn send(
     now: UnixTime,
 ) -> Result<(), NotSent> {
     let message = message(smtp, letter, now)?;
-    let trust = Trust::system(&plan.extra_roots);
-    let us = hello(&plan.sign_in.authenticate.host);
     let talk = async {
-        let stream = connect(smtp, &trust, &us).await?;
-        let mut server =
-            AsyncSmtpConnection::connect_with_transport(stream, &us).await.map_err(not_now)?;
-        if let Some(SmtpLogin { username, password }) = &smtp.login {
-            let password = password.expose_str().unwrap_or_default().to_owned();
-            let credentials = Credentials::new(username.to_string(), password);
-            let told = server.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
-            told.map_err(not_now)?;
-        }
+        let mut server = greeted(plan, smtp).await?;
+        log_in(&mut server, smtp).await?;
         server.send(message.envelope(), &message.formatted()).await.map_err(not_now)?;
         let _it_was_taken = server.quit().await;
         Ok(())
@@ -93,11 +84,34 @@ pub(super) async fn send(
     timeout(PATIENCE, talk).await.unwrap_or_else(|_| Err(too_slow()))
 }
 
+/// The server, which has greeted us.
+pub(super) async fn greeted(plan: &Plan, smtp: &Smtp) -> Result<AsyncSmtpConnection, NotSent> {
+    let trust = Trust::system(&plan.extra_roots);
+    let us = hello(&plan.sign_in.authenticate.host);
+    let stream = connect(smtp, &trust, &us).await?;
+    AsyncSmtpConnection::connect_with_transport(stream, &us).await.map_err(not_now)
+}
+
+/// Says who we are, where the config does.
+pub(super) async fn log_in(server: &mut AsyncSmtpConnection, smtp: &Smtp) -> Result<(), NotSent> {
+    let Some(SmtpLogin { username, password }) = &smtp.login else { return Ok(()) };
+    let password = password.expose_str().unwrap_or_default().to_owned();
+    let credentials = Credentials::new(username.to_string(), password);
+    let told = server.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
+    told.map(drop).map_err(not_now)
+}
+
+/// Whom mail comes from, as the library has it.
+pub(super) fn sender(smtp: &Smtp) -> Result<Address, NotSent> {
+    let (local, domain) = &smtp.from.address;
+    let address = Address::new(&**local, domain.as_str());
+    address.map_err(|error| NotSent::Refused(format!("no mail can be made of it: {error}")))
+}
+
 /// Text alone, in the reader's language. Nothing but the address comes from elsewhere.
 fn message(smtp: &Smtp, letter: &Queued, now: UnixTime) -> Result<Message, NotSent> {
     let odd = |why: String| NotSent::Refused(format!("no mail can be made of it: {why}"));
-    let (local, domain) = &smtp.from.address;
-    let from = Address::new(&**local, domain.as_str()).map_err(|error| odd(error.to_string()))?;
+    let (from, domain) = (sender(smtp)?, &smtp.from.address.1);
     let name = Some(smtp.from.name.to_string()).filter(|name| !name.is_empty());
     let to: Address = letter.to.parse().map_err(|_| odd("its address is none".to_owned()))?;
     if letter.to.contains(|c: char| c.is_control() || c.is_whitespace())
@@ -216,7 +230,7 @@ fn away(error: &(dyn std::error::Error + 'static)) -> NotSent {
 }
 
 /// What the server said, or that it said nothing that could be read.
-fn not_now(error: lettre::transport::smtp::Error) -> NotSent {
+pub(super) fn not_now(error: lettre::transport::smtp::Error) -> NotSent {
     let mut words = error.to_string();
     if let Some(said) = std::error::Error::source(&error) {
         words = format!("{words}: {said}");

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use usher_rules::{
-    enrolment::{EnrolledDevice, EnrolledDevices as _, MOST_DEVICES},
+    enrolment::{EnrolledDevice, EnrolledDevices as _, Ids, MOST_DEVICES},
     passkey::NewPasskey,
     people::People as _,
     session::{Enrolment, SignedIn},
@@ -35,8 +35,8 @@ fn device(id: &str, owner: &str) -> EnrolledDevice {
 async fn what_a_session_says_of_a_device_is_a_copy() {
     let (dir, store) = fresh();
     let laptop = device("a2V5", "ann");
-    assert!(store.enrol(laptop.clone()).await.unwrap());
-    assert!(!store.enrol(laptop.clone()).await.unwrap(), "it is known");
+    assert!(store.enrol(laptop.clone(), Ids::NeverMeet).await.unwrap());
+    assert!(!store.enrol(laptop.clone(), Ids::NeverMeet).await.unwrap(), "it is known");
     let mut shown = session(1, "ann");
     shown.session.devices = [laptop.shown()].into();
     store.insert(shown.clone()).await.unwrap();
@@ -72,18 +72,41 @@ async fn devices_are_bounded_and_go_with_their_person() {
     let ann = member("ann@example.com", &[]);
     store.add(ann.clone(), secret("$hash")).await.unwrap();
     for n in 0..MOST_DEVICES {
-        assert!(store.enrol(device(&format!("key-{n}"), &ann.id)).await.unwrap());
+        assert!(store.enrol(device(&format!("key-{n}"), &ann.id), Ids::NeverMeet).await.unwrap());
     }
-    assert!(!store.enrol(device("one-more", &ann.id)).await.unwrap());
-    assert!(store.enrol(device("bobs", "bob")).await.unwrap());
+    assert!(!store.enrol(device("one-more", &ann.id), Ids::NeverMeet).await.unwrap());
+    assert!(store.enrol(device("bobs", "bob"), Ids::NeverMeet).await.unwrap());
     let work = |id| EnrolledDevice { provider: WORK.into(), ..device(id, &ann.id) };
-    assert!(store.enrol(work("works")).await.unwrap(), "another provider's person of that id");
+    assert!(
+        store.enrol(work("works"), Ids::NeverMeet).await.unwrap(),
+        "another provider's person of that id"
+    );
     store.remove("ann@example.com").await.unwrap();
     let left = store.all_enrolled().await.unwrap();
     let left: Vec<&str> = left.iter().map(|kept| &*kept.key.id).collect();
     assert_eq!(left, ["bobs", "works"], "hers went with her, and nobody else's");
-    assert!(!store.enrol(device("late", &ann.id)).await.unwrap(), "and none comes after");
-    assert!(store.enrol(work("works-too")).await.unwrap(), "nobody removed them");
+    assert!(
+        !store.enrol(device("late", &ann.id), Ids::NeverMeet).await.unwrap(),
+        "and none comes after"
+    );
+    assert!(store.enrol(work("works-too"), Ids::NeverMeet).await.unwrap(), "nobody removed them");
+}
+
+/// Devices of before providers were written down are nobody's where two people may have one id: they
+/// kept others from enrolling any, who could neither see nor remove them.
+#[tokio::test]
+async fn devices_that_nobody_can_call_their_own_take_nobody_s_place() {
+    let (_dir, store) = fresh();
+    for n in 0..MOST_DEVICES {
+        let old = EnrolledDevice { provider: Box::default(), ..device(&format!("old-{n}"), "7") };
+        assert!(store.enrol(old, Ids::NeverMeet).await.unwrap());
+    }
+    let work = |n| EnrolledDevice { provider: WORK.into(), ..device(&format!("new-{n}"), "7") };
+    assert!(!store.enrol(work(0), Ids::NeverMeet).await.unwrap(), "all of them are theirs");
+    for n in 0..MOST_DEVICES {
+        assert!(store.enrol(work(n), Ids::MayMeet).await.unwrap(), "{n}: none of them is");
+    }
+    assert!(!store.enrol(work(99), Ids::MayMeet).await.unwrap(), "twenty of their own");
 }
 
 /// One from before providers were written down learns its own when it is shown.
@@ -91,7 +114,7 @@ async fn devices_are_bounded_and_go_with_their_person() {
 async fn a_device_that_names_no_provider_learns_it_once() {
     let (_dir, store) = fresh();
     let old = EnrolledDevice { provider: Box::default(), ..device("old", "7") };
-    assert!(store.enrol(old.clone()).await.unwrap());
+    assert!(store.enrol(old.clone(), Ids::NeverMeet).await.unwrap());
     let shown = EnrolledDevice { provider: WORK.into(), ..old };
     assert!(store.proven(&shown, 2, 9).await.unwrap());
     let kept = store.enrolled_by("7").await.unwrap();
@@ -106,8 +129,8 @@ async fn a_device_that_names_no_provider_learns_it_once() {
 async fn a_device_is_shown_without_a_look_at_the_others() {
     let (dir, store) = fresh();
     let laptop = device("a2V5", "ann");
-    assert!(store.enrol(laptop.clone()).await.unwrap());
-    assert!(store.enrol(device("other", "bob")).await.unwrap());
+    assert!(store.enrol(laptop.clone(), Ids::NeverMeet).await.unwrap());
+    assert!(store.enrol(device("other", "bob"), Ids::NeverMeet).await.unwrap());
     let db = rusqlite::Connection::open(dir.path().join("usher.sqlite3")).unwrap();
     db.execute("UPDATE enrolled_devices SET checksum = 0 WHERE id = 'other'", []).unwrap();
     assert!(store.all_enrolled().await.is_err(), "its row is damaged");
@@ -119,7 +142,7 @@ async fn a_device_is_shown_without_a_look_at_the_others() {
 async fn what_was_read_before_undoes_no_proof() {
     let (dir, store) = fresh();
     let laptop = device("a2V5", "ann");
-    assert!(store.enrol(laptop.clone()).await.unwrap());
+    assert!(store.enrol(laptop.clone(), Ids::NeverMeet).await.unwrap());
     let live = store.insert(session(1, "ann")).await.unwrap();
     let before = live.newest();
     let mut proven = SignedIn::clone(&before);

@@ -96,7 +96,7 @@ async fn one_person_has_so_many_sessions_at_most() {
 }
 
 #[tokio::test]
-async fn a_flood_of_sign_ins_is_refused_and_ends_nobody() {
+async fn t29_a_flood_of_sign_ins_is_refused_and_ends_nobody() {
     let (_dir, store) = fresh();
     let mut store = Arc::into_inner(store).unwrap();
     store.most_sessions = 3;
