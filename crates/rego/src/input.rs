@@ -116,7 +116,7 @@ pub(crate) fn records(who: Option<&SignedIn>) -> Vec<((&'static str, String), Va
     const SERVICE_ACCOUNT: &str = "type.googleapis.com/user.ServiceAccount";
     const USER: &str = "type.googleapis.com/user.User";
     let Some(SignedIn { session, person }) = who else { return Vec::new() };
-    let Person { id, email, name, .. } = person;
+    let Person { id, email, name, .. } = &**person;
     let kind = match session.sign_in.means {
         Means::ServiceAccount => SERVICE_ACCOUNT,
         Means::Unrecorded

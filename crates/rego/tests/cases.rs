@@ -49,7 +49,7 @@ fn ann() -> SignedIn {
         claims: Claims::from_json(serde_json::json!({"org": {"unit": 7}}).as_object().unwrap()),
         ..session()
     };
-    SignedIn { session, person }
+    SignedIn { session, person: person.into() }
 }
 
 fn session() -> Session {

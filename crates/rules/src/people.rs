@@ -1,6 +1,8 @@
 //! Who a person is, as far as a provider has told.
 
-use std::{collections::BTreeMap, fmt, future::Future, net::IpAddr, pin::Pin, time::Duration};
+use std::{
+    collections::BTreeMap, fmt, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration,
+};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -37,13 +39,18 @@ pub const UNPROVEN: &str = "usher_unproven";
 /// them (`pomerium-config.md` §4.7).
 ///
 /// In order of name, and no longer than it has to be: each session has some for as long as it lives.
+/// A clone is the same ones in memory, until one of the two is changed.
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(from = "BTreeMap<Box<str>, Vec<serde_json::Value>>")]
-pub struct Claims(Vec<(Box<str>, Box<[serde_json::Value]>)>);
+pub struct Claims(Arc<Vec<Claim>>);
+
+/// One of them: its name, and its values.
+type Claim = (Box<str>, Box<[serde_json::Value]>);
 
 impl From<BTreeMap<Box<str>, Vec<serde_json::Value>>> for Claims {
     fn from(read: BTreeMap<Box<str>, Vec<serde_json::Value>>) -> Self {
-        Self(read.into_iter().map(|(name, values)| (name, values.into())).collect())
+        let read = read.into_iter().map(|(name, values)| (name, values.into()));
+        Self(Arc::new(read.collect()))
     }
 }
 
@@ -124,15 +131,24 @@ impl Claims {
 
     /// Changes the values of a claim, which has none where it is absent.
     fn put(&mut self, name: &str, change: impl FnOnce(&mut Vec<serde_json::Value>)) {
-        let at = self.find(name).unwrap_or_else(|at| {
-            self.0.reserve_exact(1);
-            self.0.insert(at, (name.into(), Box::default()));
+        let found = self.find(name);
+        let all = Arc::make_mut(&mut self.0);
+        let at = found.unwrap_or_else(|at| {
+            all.reserve_exact(1);
+            all.insert(at, (name.into(), Box::default()));
             at
         });
-        if let Some((_, values)) = self.0.get_mut(at) {
+        if let Some((_, values)) = all.get_mut(at) {
             let mut changed = std::mem::take(values).into_vec();
             change(&mut changed);
             *values = changed.into();
+        }
+    }
+
+    /// Where they are the same, they are so in memory from now on.
+    pub fn share(&mut self, others: &Self) {
+        if *self == *others {
+            self.0 = Arc::clone(&others.0);
         }
     }
 

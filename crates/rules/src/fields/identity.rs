@@ -113,8 +113,10 @@ pub fn app_passwords(fields: &HeaderMap) -> impl Iterator<Item = String> {
 }
 
 fn app_password((scheme, rest): (&[u8], &[u8])) -> Option<String> {
-    let pair =
-        BASE64_STANDARD.decode(rest).ok().filter(|_| scheme.eq_ignore_ascii_case(b"basic"))?;
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return None;
+    }
+    let pair = BASE64_STANDARD.decode(rest).ok()?;
     let (_, password) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
     AppPassword::is_one(password).then(|| password.to_owned())
 }

@@ -18,34 +18,47 @@ pub(super) fn is_plain(name: &str) -> bool {
 /// A list of names, in any spelling; one that ends in `-` stands for everything that begins so.
 ///
 /// Each field of each request is looked for in lists of a hundred: by the first two letters all but
-/// a few are told to be in none.
+/// a few are told to be in none, and in which places of the list the others may be.
 pub(super) struct Names {
     names: &'static [&'static str],
-    /// For each class of a first letter, the classes of second ones.
-    beginnings: [u32; 32],
+    /// For each class of a letter, in which places it is a name's first one, and its second one.
+    places: [[u128; 32]; 2],
 }
 
 impl Names {
     #[expect(clippy::indexing_slicing, reason = "a class is below 32")]
     pub(super) const fn new(names: &'static [&'static str]) -> Self {
-        let (mut beginnings, mut rest) = ([0; 32], names);
+        let (mut places, mut rest, mut place) = ([[0; 32]; 2], names, 1);
         while let [name, behind @ ..] = rest {
             if let Some([first, second]) = name.as_bytes().first_chunk() {
-                beginnings[class(*first)] |= 1 << class(*second);
+                places[0][class(*first)] |= place;
+                places[1][class(*second)] |= place;
             }
-            rest = behind;
+            (rest, place) = (behind, place << 1);
         }
-        Self { names, beginnings }
+        assert!(names.len() <= 128, "a place is a bit");
+        Self { names, places }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "a class is below 32")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a class is below 32, and a place below the length"
+    )]
     pub(super) fn has(&self, name: &str) -> bool {
         let Some([first, second]) = name.as_bytes().first_chunk() else { return false };
-        self.beginnings[class(*first)] & (1 << class(*second)) != 0
-            && self.names.iter().any(|listed| match listed.ends_with('-') {
+        let mut places = self.places[0][class(*first)] & self.places[1][class(*second)];
+        while places != 0 {
+            let listed = self.names[places.trailing_zeros() as usize];
+            let is_listed = match listed.ends_with('-') {
                 true => begins(name, listed),
                 false => is_same(name, listed),
-            })
+            };
+            if is_listed {
+                return true;
+            }
+            places &= places - 1;
+        }
+        false
     }
 }
 

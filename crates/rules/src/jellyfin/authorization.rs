@@ -80,17 +80,18 @@ pub(super) fn read(value: &str) -> Result<Option<Parts>, Ambiguity> {
 fn pairs(text: &str) -> Vec<(&str, &str)> {
     let (mut pairs, mut key, mut start, mut quoted) = (Vec::new(), "", 0, false);
     let part = |start: usize, end: usize| text.get(start..end).unwrap_or_default();
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'"' => quoted = !quoted,
-            b',' if !quoted => {
+    let octets = text.as_bytes();
+    for at in memchr::memchr3_iter(b'"', b',', b'=', octets) {
+        match octets.get(at) {
+            Some(b'"') => quoted = !quoted,
+            Some(b',') if !quoted => {
                 if start < at {
                     pairs.push((key, part(start, at)));
                     key = "";
                 }
                 start = at + 1;
             }
-            b'=' if !quoted => {
+            Some(b'=') if !quoted => {
                 key = part(start, at).trim();
                 start = at + 1;
             }

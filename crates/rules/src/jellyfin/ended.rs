@@ -2,7 +2,10 @@
 //! somebody else's app on the same device.
 
 use super::TokenHash;
-use crate::people::{BoxFuture, PeopleError};
+use crate::{
+    people::{BoxFuture, PeopleError},
+    session::BoundApp,
+};
 
 /// An app that was ended, until its server has dropped what it had.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,8 +28,19 @@ pub struct DeviceAt {
 }
 
 impl DeviceAt {
-    /// Does what ends it at its server end that one? Two hosts may lead to one server, and servers
+    /// That of an app.
+    pub fn of(app: &BoundApp) -> Self {
+        let BoundApp { server, host, device_id, .. } = app;
+        Self { server: server.clone(), host: host.clone(), device_id: device_id.clone() }
+    }
+
+    /// Does what ends it at its server end that app? Two hosts may lead to one server, and servers
     /// move.
+    pub fn is_of(&self, app: &BoundApp) -> bool {
+        self.device_id == app.device_id && (self.server == app.server || self.host == app.host)
+    }
+
+    /// The same of what was another app's.
     pub fn is_one_with(&self, other: &Self) -> bool {
         self.device_id == other.device_id
             && (self.server == other.server || self.host == other.host)

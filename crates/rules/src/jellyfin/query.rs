@@ -14,7 +14,7 @@ pub(super) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, 
 
 /// A `+` is a blank, and escapes that are none stay.
 pub(super) fn decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains(['+', '%']) {
+    if memchr::memchr2(b'+', b'%', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let blanks = text.replace('+', " ");

@@ -21,7 +21,9 @@ pub struct Jellyfin {
     pub people: JellyfinPeople,
     /// `base_path`, without a slash at its end; empty for most.
     pub base_path: Box<str>,
-    /// The same, in small letters of ASCII: what lets in is compared with it.
+    /// Every server that the route leads to, with that behind it; the first one is asked.
+    pub servers: Vec<Box<str>>,
+    /// The same base path, in small letters of ASCII: what lets in is compared with it.
     pub small_base: Box<str>,
     /// The same, folded ([`crate::names::fold_case`]): what keeps out is.
     pub folded_base: Box<str>,

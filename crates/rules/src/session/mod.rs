@@ -11,6 +11,7 @@ mod keys;
 mod recheck;
 mod record;
 mod seal;
+mod shared;
 mod tokens;
 
 pub use bound_app::{AppSeen, BoundApp, LetInBy};

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,6 +7,7 @@ use super::{
     bound_app::BoundApp,
     device::{DeviceCredential, ShownDevice},
     id::SessionId,
+    shared,
 };
 use crate::{
     people::{Claims, Group, Person, UnixTimeSeconds},
@@ -22,8 +23,9 @@ pub struct SignedIn {
     /// Their session.
     #[serde(flatten)]
     pub session: Session,
-    /// Who they are.
-    pub person: Person,
+    /// Who they are: one in memory for all of their sessions that know the same of them.
+    #[serde(with = "shared")]
+    pub person: Arc<Person>,
 }
 
 /// One sign-in, and how long it counts.
@@ -160,7 +162,7 @@ impl Authentication {
             address: None,
             app: None,
         };
-        SignedIn { session, person }
+        SignedIn { session, person: person.into() }
     }
 }
 
@@ -244,6 +246,8 @@ impl SignedIn {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::{Means, SignIn, SignedIn};
@@ -304,7 +308,7 @@ mod tests {
         }
         assert_eq!(who.groups(), ["then"], "of a provider");
         let own = Group { id: "7".into(), name: "family".into() };
-        who.person.directory_groups = Some(vec![own, "kids".into()]);
+        Arc::make_mut(&mut who.person).directory_groups = Some(vec![own, "kids".into()]);
         assert_eq!(who.groups(), ["7", "kids", "family"], "our own: ids, then names");
     }
 }

@@ -60,7 +60,7 @@ pub fn said_again(
     }
     let mut session = signed_in.session.clone();
     (session.claims, session.vouched_at) = (claims, now.seconds());
-    Ok(SignedIn { session, person })
+    Ok(SignedIn { session, person: person.into() })
 }
 
 #[cfg(test)]

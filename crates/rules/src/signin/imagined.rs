@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(own.person.directory_groups, Some(vec![]), "in no group of ours");
         let theirs = ann.signed_in("idp", now);
         assert_eq!(
-            (&*theirs.person.email, theirs.person.directory_groups),
+            (&*theirs.person.email, theirs.person.directory_groups.clone()),
             ("Ann@Example.com", None)
         );
         let groups = Some(vec!["family".into()]);

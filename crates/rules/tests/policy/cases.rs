@@ -1,6 +1,6 @@
 //! Readable cases: a route, rows of facts, and what comes of each. `UPDATE=1` rewrites the answers.
 
-use std::{fmt::Write, fs, path::Path};
+use std::{fmt::Write, fs, path::Path, sync::Arc};
 
 use serde_json::Value;
 use usher_rules::{
@@ -118,11 +118,10 @@ impl<'a> Row<'a> {
             match key {
                 "who" if value == "-" => {}
                 "who" => row.who = Some(somebody(value)),
-                "id" => row.who.as_mut().unwrap().person.id = value.into(),
+                "id" => row.person().id = value.into(),
                 "groups" => {
                     let groups = value.split(',').filter(|group| !group.is_empty());
-                    row.who.as_mut().unwrap().person.directory_groups =
-                        Some(groups.map(Group::from).collect());
+                    row.person().directory_groups = Some(groups.map(Group::from).collect());
                 }
                 "device" => {
                     let session = &mut row.who.as_mut().unwrap().session;
@@ -158,7 +157,7 @@ impl<'a> Row<'a> {
                 "service-account" => {
                     row.who.as_mut().unwrap().session.sign_in.means = Means::ServiceAccount;
                 }
-                "kept" => row.who.as_mut().unwrap().person.spelling = Spelling::Kept,
+                "kept" => row.person().spelling = Spelling::Kept,
                 "not-verified" => row.doubt("email", vec![value.into()], Why::NotVerified),
                 "no-address" => row.doubt("email", vec![value.into()], Why::NoAddress),
                 "replaced" => row.doubt("email", vec![value.into()], Why::Replaced),
@@ -180,7 +179,11 @@ impl<'a> Row<'a> {
     }
 
     fn doubt(&mut self, claim: &str, values: Vec<Value>, why: Why) {
-        self.who.as_mut().unwrap().person.unproven.add(claim, values, why);
+        self.person().unproven.add(claim, values, why);
+    }
+
+    fn person(&mut self) -> &mut Person {
+        Arc::make_mut(&mut self.who.as_mut().unwrap().person)
     }
 
     fn facts(&self) -> Facts<'_> {

@@ -209,7 +209,7 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
     let Some(who) = facts.who else {
         return (false, "user-unauthenticated");
     };
-    let Person { id, email, claims, directory_groups, .. } = &who.person;
+    let Person { id, email, claims, directory_groups, .. } = &*who.person;
     let pieces: Vec<&str> = email.split('@').collect();
     let domain = match pieces[..] {
         [local, domain] if !local.is_empty() && !domain.is_empty() => Some(domain),

@@ -7,7 +7,7 @@
 mod known;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
@@ -25,6 +25,7 @@ use usher_rules::{
 
 use tokio::time::Instant;
 
+use self::known::is_to_be_written;
 use super::{
     Whose,
     place::Place,
@@ -45,7 +46,10 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// Which token leads to which session.
 pub(super) struct BoundApps {
     sessions: Arc<dyn SessionStore>,
-    by_token: RwLock<HashMap<TokenHash, Arc<Device>, RandomState>>,
+    /// What was known of each when it was last looked at: of what never changes in it, all.
+    by_token: RwLock<HashMap<TokenHash, Arc<SignedIn>, RandomState>>,
+    /// Those that are to be looked at from then on, in seconds since 1970.
+    due: Mutex<BTreeSet<(u64, TokenHash)>>,
     kept: Arc<dyn EndedApps>,
     /// Those that their server may still take: they count for nothing here, whatever comes with them.
     ended: RwLock<HashMap<TokenHash, DeviceAt, RandomState>>,
@@ -65,14 +69,6 @@ pub(super) struct Made {
     pub session: SessionId,
 }
 
-/// One app.
-struct Device {
-    session: SessionId,
-    at: DeviceAt,
-    /// Nobody of a browser, which shows a page of ours.
-    reader: Option<Reader>,
-}
-
 /// Who reads what an app is told.
 #[derive(Clone)]
 pub(super) struct Reader {
@@ -82,34 +78,36 @@ pub(super) struct Reader {
     pub language: Language,
 }
 
+impl Reader {
+    /// Nobody of a browser, which shows a page of ours.
+    fn of(app: &BoundApp) -> Option<Self> {
+        let language = app.language.as_deref().and_then(Language::of_tag).unwrap_or_default();
+        app.seat.is_none().then(|| Self { user: app.user.clone(), language })
+    }
+}
+
 impl BoundApps {
     /// Those that are let in.
     pub(super) fn new(sessions: Arc<dyn SessionStore>, kept: Arc<dyn EndedApps>) -> Self {
         let ended = kept.ended_before().into_iter().map(|EndedApp { token, at }| (token, at));
         let ended = RwLock::new(ended.collect());
         let (by_token, asked, untold) = (RwLock::default(), Mutex::default(), Mutex::default());
-        let turns = Turns::default();
-        let bound = Self { sessions, by_token, kept, ended, asked, untold, turns };
-        bound.sessions.all().iter().for_each(|live| bound.remember(live));
+        let (due, turns) = (Mutex::default(), Turns::default());
+        let bound = Self { sessions, by_token, due, kept, ended, asked, untold, turns };
+        bound.sessions.all().iter().for_each(|live| bound.remember(live.newest()));
         bound
     }
 
-    fn remember(&self, live: &LiveSession) {
-        let Some(app) = &live.session().app else { return };
+    fn remember(&self, known: Arc<SignedIn>) {
+        let Some(app) = known.session.app.as_deref() else { return };
         let Some(token) = TokenHash::of_hex(&app.token) else { return };
-        let session = live.session().id.clone();
-        let at = DeviceAt {
-            server: app.server.clone(),
-            host: app.host.clone(),
-            device_id: app.device_id.clone(),
-        };
-        let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
-        let language = app.language.as_deref().and_then(Language::of_tag).unwrap_or_default();
-        let reader = app.seat.is_none().then(|| Reader { user: app.user.clone(), language });
-        by_token.insert(token, Arc::new(Device { session, at, reader }));
+        if let Some(until) = app.unfetched_until {
+            self.look_at(token, until);
+        }
+        self.by_token.write().unwrap_or_else(PoisonError::into_inner).insert(token, known);
     }
 
-    fn find(&self, token: &TokenHash) -> Option<Arc<Device>> {
+    fn find(&self, token: &TokenHash) -> Option<Arc<SignedIn>> {
         let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
         by_token.get(token).cloned()
     }
@@ -122,16 +120,17 @@ impl BoundApps {
         from: IpAddr,
         now: Now,
     ) -> Whose {
-        let Some(device) = self.find(token) else {
+        let Some(known) = self.find(token) else {
             let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
             return if ended.contains_key(token) { Whose::Ended } else { Whose::Nobodys };
         };
-        let Ok(live) = look_up(&*self.sessions, &device.session).await else {
+        let Ok(live) = look_up(&*self.sessions, &known.session.id).await else {
             return Whose::Ended; // nobody can say now
         };
+        let its_own = known.session.app.as_deref().map(|app| &app.token);
         let is_here = |app: &BoundApp| place.has(&app.server, &app.host);
         // One that was let in anew by the same password has another token now.
-        let is_its = |app: &BoundApp| TokenHash::of_hex(&app.token).as_ref() == Some(token);
+        let is_its = |app: &BoundApp| Some(&app.token) == its_own;
         let live = live.filter(|live| {
             live.session().app.as_deref().is_some_and(|app| is_here(app) && is_its(app))
         });
@@ -141,7 +140,11 @@ impl BoundApps {
         if !matches!(self.was_left(&live).await, Ok(false)) {
             return Whose::Ended;
         }
-        live.app_asked(AppSeen { at: now.wall.seconds(), from });
+        let seen = AppSeen { at: now.wall.seconds(), from };
+        if is_to_be_written(&live, seen) {
+            self.look_at(*token, seen.at);
+        }
+        live.app_asked(seen);
         Whose::Bound(live)
     }
 
@@ -212,7 +215,7 @@ impl BoundApps {
 
     fn forget_tokens(&self, live: &LiveSession) {
         let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
-        by_token.retain(|_, device| device.session != live.session().id);
+        by_token.retain(|_, known| known.session.id != live.session().id);
     }
 
     async fn takes_over(
@@ -220,7 +223,7 @@ impl BoundApps {
         live: &LiveSession,
         older: Vec<Arc<LiveSession>>,
     ) -> Result<(), StoreError> {
-        self.remember(live);
+        self.remember(live.newest());
         for one in older {
             self.sessions.end(&one.session().id).await?; // its token ended at the server, too
         }
@@ -294,33 +297,18 @@ impl BoundApps {
     /// which nobody has an app any more, each once in [`AGAIN`], until [`BoundApps::dropped`]. To be
     /// called every second: a film goes on by what is known of its app.
     pub(super) async fn follow(&self, now: UnixTime) -> Vec<DeviceAt> {
-        let all: Vec<_> = {
-            let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
-            by_token.iter().map(|(token, device)| (*token, Arc::clone(device))).collect()
-        };
-        let mut ended = Vec::new();
-        for (token, device) in all {
-            match look_up(&*self.sessions, &device.session).await {
-                Ok(Some(live)) => {
-                    self.bring_up_to_date(&live).await;
-                    self.write_down(&live).await;
-                    self.leave(&live, now).await;
-                    self.give_up(&live, now).await;
-                }
-                Ok(None) => ended.push(token),
-                Err(_) => {} // nobody can say now
-            }
-        }
+        let ended = self.look(now).await;
         let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
         let mut gone = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
         for token in ended {
             // Known as ended before it is unknown as somebody's.
-            let Some(device) = by_token.remove(&token) else { continue };
-            gone.insert(token, device.at.clone());
-            untold.extend(device.reader.clone().map(|reader| (device.at.clone(), reader)));
+            let Some(known) = by_token.remove(&token) else { continue };
+            let Some(app) = known.session.app.as_deref() else { continue };
+            gone.insert(token, DeviceAt::of(app));
+            untold.extend(Reader::of(app).map(|reader| (DeviceAt::of(app), reader)));
         }
-        let is_free = |at: &&DeviceAt| by_token.values().all(|other| !other.at.is_one_with(at));
+        let is_free = |at: &&DeviceAt| by_token.values().all(|other| !is_on(other, at));
         let mut due: Vec<_> = gone.values().filter(is_free).cloned().collect();
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.retain(|_, at| at.elapsed() < AGAIN);
@@ -338,7 +326,7 @@ impl BoundApps {
     /// Has nobody an app on that device? To be asked in its turn.
     pub(super) fn is_free(&self, at: &DeviceAt) -> bool {
         let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
-        by_token.values().all(|other| !other.at.is_one_with(at))
+        by_token.values().all(|other| !is_on(other, at))
     }
 
     /// Who is to be told of the end of their app on that device, once.
@@ -353,8 +341,8 @@ impl BoundApps {
             let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
             by_token
                 .values()
-                .filter(|device| device.at.is_one_with(at))
-                .map(|it| it.session.clone())
+                .filter(|known| is_on(known, at))
+                .map(|known| known.session.id.clone())
                 .collect()
         };
         for session in &on_it {
@@ -379,6 +367,11 @@ impl BoundApps {
             self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(at);
         }
     }
+}
+
+/// Is it an app on that device?
+fn is_on(known: &SignedIn, at: &DeviceAt) -> bool {
+    known.session.app.as_deref().is_some_and(|app| at.is_of(app))
 }
 
 /// Is it the web client of a browser?

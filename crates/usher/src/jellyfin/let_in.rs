@@ -11,6 +11,7 @@ use usher_rules::{
         DeviceAt, TokenHash,
         pairing::{AppNames, LIFE, Owner, PairingId},
     },
+    people::Person,
     plan::BUILTIN,
     session::{Authentication, BoundApp, LetInBy, SessionId, SignedIn},
     time::UnixTime,
@@ -177,7 +178,7 @@ pub(super) fn session(
     until: UnixTime,
 ) -> Result<SignedIn, StoreError> {
     let known = live.newest();
-    let (person, claims) = (known.person.clone(), known.session.claims.clone());
+    let (person, claims) = (Person::clone(&known.person), known.session.claims.clone());
     let told = Authentication { person, claims, sign_in: known.session.sign_in };
     let id = SessionId::from_random(random()?);
     let mut new = told.begin(id, &known.session.idp_id, asked.now.wall, until);

@@ -179,7 +179,7 @@ impl Pairing {
     async fn end_there(&self, plan: &Plan, ended: &DeviceAt) {
         let is_there = |route: &&Arc<Route>| leads_to(route, &ended.server, &ended.host);
         let Some(route) = plan.routes.iter().find(is_there) else { return };
-        let servers: Vec<_> = servers_of(route).collect();
+        let servers = servers_of(route);
         // The one that made its token, or whichever stands in its place now.
         let server = servers.iter().find(|one| **one == ended.server).or(servers.first());
         let Some(Ok(api)) = server.map(|server| self.api(route, server)) else { return };
@@ -205,12 +205,12 @@ impl Pairing {
         };
         match what {
             Asked::Enabled => json(StatusCode::OK, &true.into()),
-            Asked::Initiate => self.initiate(asked, &server),
-            Asked::Connect => self.connect(asked, &server),
-            Asked::Exchange => self.exchange(asked, &server, &body).await,
-            Asked::SignIn => self.sign_in(asked, &server, &body).await,
-            Asked::Authorize => self.authorize(asked, &server).await,
-            Asked::Page => self.page(asked, &server, &body).await,
+            Asked::Initiate => self.initiate(asked, server),
+            Asked::Connect => self.connect(asked, server),
+            Asked::Exchange => self.exchange(asked, server, &body).await,
+            Asked::SignIn => self.sign_in(asked, server, &body).await,
+            Asked::Authorize => self.authorize(asked, server).await,
+            Asked::Page => self.page(asked, server, &body).await,
         }
     }
 
@@ -326,7 +326,7 @@ impl Devices for Pairing {
             let about = about_of(asked).filter(|about| about.is_behind(door))?;
             let server = server_of(asked.route)?;
             let (at, now) = (Network::of(asked.visitor), asked.now);
-            let by = self.grants(&server, |all| all.used(at, about, now.monotonic))?;
+            let by = self.grants(server, |all| all.used(at, about, now.monotonic))?;
             self.bound.of_id(&by, now).await
         })
     }
@@ -337,9 +337,9 @@ impl Devices for Pairing {
         if live.session().app.is_some() {
             let (at, about) = (Network::of(asked.visitor), about_of(asked));
             let now = asked.now.monotonic;
-            self.grants(&server, |all| all.opened(at, &live.session().id, about, now));
+            self.grants(server, |all| all.opened(at, &live.session().id, about, now));
         } else if is_library(asked) {
-            self.seats.came_in(&live.session().id, &server, asked.now.monotonic);
+            self.seats.came_in(&live.session().id, server, asked.now.monotonic);
         }
     }
 

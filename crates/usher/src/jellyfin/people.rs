@@ -115,7 +115,7 @@ fn groups(live: &LiveSession, plan: &Plan) -> Vec<String> {
 /// address would choose somebody's user.
 pub(super) fn name_of(live: &LiveSession, settings: &Jellyfin) -> Option<String> {
     let known = live.newest();
-    let Person { email, unproven, .. } = &known.person;
+    let Person { email, unproven, .. } = &*known.person;
     let claim = settings.user_claim.as_deref().unwrap_or("email");
     if unproven.iter().any(|doubted| *doubted.claim == *claim) {
         return None;

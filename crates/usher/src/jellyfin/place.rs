@@ -1,6 +1,6 @@
 //! Where a library is: as its people know it, and what is behind that.
 
-use usher_rules::plan::{Action, Route};
+use usher_rules::plan::Route;
 
 use crate::request::AppRequest;
 
@@ -19,7 +19,7 @@ impl Place<'_> {
     /// Was an app let in here, by what was written down of it?
     pub(super) fn has(&self, server: &str, host: &str) -> bool {
         host.strip_prefix(self.host).is_some_and(|base| base == self.base)
-            || self.route.is_some_and(|route| servers_of(route).any(|one| *one == *server))
+            || self.route.is_some_and(|route| servers_of(route).iter().any(|one| **one == *server))
     }
 }
 
@@ -36,22 +36,13 @@ pub(super) fn host_of(asked: AppRequest<'_>) -> Box<str> {
 }
 
 /// Every server of a route, the first one first; none where the route leads to no Jellyfin.
-pub(super) fn servers_of(route: &Route) -> impl Iterator<Item = Box<str>> {
-    let both = match (route.jellyfin.as_deref(), &route.action) {
-        (Some(settings), Action::Forward(targets)) => Some((settings, targets)),
-        _ => None,
-    };
-    both.into_iter().flat_map(|(settings, targets)| {
-        targets.all.iter().map(|target| {
-            let upstream = target.upstream.to_string();
-            format!("{}{}", upstream.trim_end_matches('/'), settings.base_path).into_boxed_str()
-        })
-    })
+pub(super) fn servers_of(route: &Route) -> &[Box<str>] {
+    route.jellyfin.as_deref().map_or(&[], |settings| &settings.servers)
 }
 
 /// The one that is asked, and by which pairings are told apart.
-pub(super) fn server_of(route: &Route) -> Option<Box<str>> {
-    servers_of(route).next()
+pub(super) fn server_of(route: &Route) -> Option<&str> {
+    servers_of(route).first().map(AsRef::as_ref)
 }
 
 /// Does a route lead to where an app was?
@@ -59,5 +50,5 @@ pub(super) fn leads_to(route: &Route, server: &str, host: &str) -> bool {
     let Some(settings) = route.jellyfin.as_deref() else { return false };
     let name = host.strip_suffix(&*settings.base_path);
     name.is_some_and(|name| !name.is_empty() && route.from.takes_host(name))
-        || servers_of(route).any(|one| *one == *server)
+        || servers_of(route).iter().any(|one| **one == *server)
 }

@@ -27,18 +27,18 @@ impl Pairing {
     /// Has the server say it, where it has not yet.
     pub(super) async fn learn_of(&self, token: &Token, route: &Route) {
         let Some(server) = server_of(route) else { return };
-        if self.keys.of(&server, token.hash()).is_some() {
+        if self.keys.of(server, token.hash()).is_some() {
             return;
         }
         let Ok(client) = self.client(route) else { return };
-        if let Ok(said) = is_key(&client, &server, token).await {
-            self.keys.keep(&server, token.hash(), said);
+        if let Ok(said) = is_key(&client, server, token).await {
+            self.keys.keep(server, token.hash(), said);
         }
     }
 
     /// Did the server say that it is none? Where it does not answer nobody knows.
     pub(super) fn is_no_key_at(&self, token: TokenHash, route: &Route) -> bool {
-        let said = server_of(route).and_then(|server| self.keys.of(&server, token));
+        let said = server_of(route).and_then(|server| self.keys.of(server, token));
         said == Some(IsKey::No)
     }
 }

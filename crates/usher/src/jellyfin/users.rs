@@ -94,3 +94,115 @@ pub(super) fn is_one(
 fn unavailable(error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Unavailable(error.to_string().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use usher_rules::{
+        config::{self, Environment, Input, NoFiles},
+        people::{BoxFuture, Member, PeopleError},
+        plan::{self, Plan},
+        secret::Secret,
+    };
+
+    use super::*;
+    use crate::request::identify::contract::session;
+
+    /// Whoever asks waits a moment for the answer, as for a disk.
+    #[derive(Default)]
+    struct Slow(Mutex<Option<Vec<u8>>>);
+
+    impl Remembered for Slow {
+        fn recall<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+            Box::pin(async {
+                let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                tokio::task::yield_now().await;
+                Ok(known)
+            })
+        }
+
+        fn remember<'a>(
+            &'a self,
+            _: &'a str,
+            value: &'a [u8],
+        ) -> BoxFuture<'a, Result<(), StoreError>> {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(value.to_vec());
+            Box::pin(std::future::ready(Ok(())))
+        }
+    }
+
+    struct NoPeople;
+
+    fn unknown<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T, PeopleError>> {
+        Box::pin(std::future::ready(Err(PeopleError::Unknown("nobody".into()))))
+    }
+
+    impl People for NoPeople {
+        fn add(&self, _: Member, _: Secret) -> BoxFuture<'_, Result<(), PeopleError>> {
+            unknown()
+        }
+        fn remove<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Member, PeopleError>> {
+            unknown()
+        }
+        fn list(&self) -> BoxFuture<'_, Result<Vec<Member>, PeopleError>> {
+            unknown()
+        }
+        fn find<'a>(
+            &'a self,
+            _: &'a str,
+        ) -> BoxFuture<'a, Result<Option<(Member, Secret)>, PeopleError>> {
+            unknown()
+        }
+        fn set_groups<'a>(
+            &'a self,
+            _: &'a str,
+            _: Vec<Box<str>>,
+        ) -> BoxFuture<'a, Result<Member, PeopleError>> {
+            unknown()
+        }
+        fn set_password<'a>(
+            &'a self,
+            _: &'a str,
+            _: Secret,
+        ) -> BoxFuture<'a, Result<Member, PeopleError>> {
+            unknown()
+        }
+        fn rehash<'a>(
+            &'a self,
+            _: &'a str,
+            _: Secret,
+            _: Secret,
+        ) -> BoxFuture<'a, Result<(), PeopleError>> {
+            unknown()
+        }
+    }
+
+    fn plan() -> Plan {
+        let text = "routes:\n- from: https://tv.test\n  to: http://tv:8096\n  \
+                    allow_any_authenticated_user: true\n  jellyfin: {}\n";
+        let draft = config::read(Input { name: None, text }, &Environment::new());
+        plan::compile(draft, &NoFiles).unwrap().0
+    }
+
+    /// Both look before either is written down: one of them has the user, and the other does not.
+    #[tokio::test]
+    async fn of_two_first_owners_at_once_one_is_let_in() {
+        let users = Users::new(Arc::new(Slow::default()), Arc::new(NoPeople));
+        let account = Account { id: "1".into() };
+        let [ann, bob] = [(1, "ann"), (2, "bob")].map(|(n, name)| {
+            let mut new = session(n, name);
+            new.session.idp_id = "x".into();
+            LiveSession::new(new)
+        });
+        let plan = plan();
+        let settings = plan.routes[0].jellyfin.as_deref().unwrap();
+        let (first, second) = tokio::join!(
+            users.take(settings, &account, &ann),
+            users.take(settings, &account, &bob)
+        );
+        assert!(first.is_ok(), "{first:?}");
+        assert!(matches!(second, Err(NotLetIn::Taken)), "{second:?}");
+        assert!(users.take(settings, &account, &ann).await.is_ok(), "hers for good");
+    }
+}

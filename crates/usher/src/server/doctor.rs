@@ -19,6 +19,7 @@ use crate::{
 };
 
 /// So long an examination may take: each thing in it has a patience of its own, and there may be many.
+/// So long as well what is mended at each server, which may restart.
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// What is examined, and where it answers.
@@ -42,8 +43,10 @@ async fn wait(patient: Patient, clock: Arc<dyn Clock>) {
     loop {
         let examination = patient.examinations.next().await;
         let plan = patient.door.plan();
+        let servers = plan.routes.iter().filter(|route| route.jellyfin.is_some()).count();
+        let longest = longest(examination.job(), servers);
         let does = kept.does(&patient, &plan, examination.job(), clock.now());
-        let examined = in_time(does).await;
+        let examined = in_time(longest, does).await;
         examination.over(examined, clock.now());
     }
 }
@@ -115,9 +118,20 @@ fn offer(number: u64, changes: &Changes) -> Offer {
     Offer { number, changes: changes.differences.iter().map(change).collect(), restarts }
 }
 
+/// One server that does not come back leaves the others their time; what is mended is looked at after
+/// it.
+fn longest(job: Job, servers: usize) -> Duration {
+    match job {
+        Job::Examine | Job::Compare => LONGEST,
+        Job::Mend(_) | Job::PutBack => {
+            LONGEST.saturating_mul(u32::try_from(servers).unwrap_or(u32::MAX).saturating_add(1))
+        }
+    }
+}
+
 /// `None`: it took too long.
-async fn in_time<T>(examined: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(LONGEST, examined).await.ok()
+async fn in_time<T>(longest: Duration, examined: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(longest, examined).await.ok()
 }
 
 fn found(tried: Tried) -> Finding {
@@ -129,11 +143,20 @@ fn found(tried: Tried) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::in_time;
+    use super::{LONGEST, in_time, longest};
+    use crate::signin::Job;
 
     #[tokio::test(start_paused = true)]
     async fn an_examination_without_end_is_broken_off() {
-        assert_eq!(in_time(std::future::pending::<()>()).await, None);
-        assert_eq!(in_time(std::future::ready(1)).await, Some(1));
+        assert_eq!(in_time(LONGEST, std::future::pending::<()>()).await, None);
+        assert_eq!(in_time(LONGEST, std::future::ready(1)).await, Some(1));
+    }
+
+    #[test]
+    fn each_server_that_is_mended_has_its_own_time() {
+        for job in [Job::Mend(1), Job::PutBack] {
+            assert_eq!(longest(job, 3), LONGEST * 4, "and what comes of it is looked at");
+        }
+        assert_eq!(longest(Job::Examine, 3), LONGEST);
     }
 }

@@ -18,7 +18,7 @@ use usher_rules::{
     time::{Now, UnixTime},
 };
 
-use super::{Ask, NO_RANDOM, SignInRoom, TRIES, random};
+use super::{Ask, NO_RANDOM, SignInRoom, random};
 use crate::request::{
     Brought,
     identify::{LiveSession, StoreError, in_force, look_up},
@@ -26,6 +26,8 @@ use crate::request::{
 
 /// So many are remembered.
 const MOST: usize = 4096;
+/// How often it is looked anew where the password or its owner was changed meanwhile.
+const MOST_CHANGES: usize = 3;
 /// As what wrong ones are counted: none says whose it would be. No client of OpenID is called so.
 const ANY: &str = "app password";
 /// For so long one counts that somebody makes for themselves: a year.
@@ -106,7 +108,7 @@ impl SignInRoom {
         (host, now): (&str, Now),
     ) -> Result<Option<Arc<LiveSession>>, StoreError> {
         let mut found = self.app_password(digest).await?;
-        for _ in 0..TRIES {
+        for _ in 0..MOST_CHANGES {
             let Some((kept, owner)) = &found else { return Ok(None) };
             let is_for = kept.is_for(host, now.wall) && kept.app.is_none();
             let Some(new) = session(kept, owner, now.wall).filter(|_| is_for) else {

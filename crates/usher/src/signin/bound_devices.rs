@@ -15,12 +15,12 @@ use usher_rules::{
 };
 
 use super::{
-    Ask, SignInRoom, TRIES, answer,
+    Ask, SignInRoom, answer,
     session_list::{called, is_same_person, looks_after_people},
 };
 use crate::request::{
     Body, EventName,
-    identify::{LiveSession, StoreError, look_up},
+    identify::{LiveSession, StoreError},
 };
 
 pub(super) const PAGE: &str = "/.pomerium/devices";
@@ -88,23 +88,16 @@ impl SignInRoom {
         }
     }
 
-    /// Nothing typed: what it was called when it was let in. An app that signs in anew at that moment
-    /// keeps its session's id, and gets the name.
+    /// Nothing typed: what it was called when it was let in.
     async fn rename(&self, one: &LiveSession, typed: &str) -> Result<(), StoreError> {
         let kept = typed.chars().filter(|c| !c.is_control()).take(BoundApp::LONGEST_LABEL);
         let label = kept.collect::<String>().trim().to_owned();
-        for _ in 0..TRIES {
-            let found = look_up(&*self.sessions, &one.session().id).await?;
-            let Some(known) = found.map(|live| live.newest()) else { return Ok(()) };
-            let mut new = SignedIn::clone(&known);
-            if let Some(app) = new.session.app.as_deref_mut() {
+        let named = |known: &mut SignedIn| {
+            if let Some(app) = known.session.app.as_deref_mut() {
                 app.label = (!label.is_empty()).then(|| label.as_str().into());
             }
-            if self.sessions.renew(&known, new).await? {
-                return Ok(());
-            }
-        }
-        Err(StoreError::Unavailable("the session was changed again and again".into()))
+        };
+        self.change_session(one, named).await
     }
 
     /// Those of whoever asks, the newest first.

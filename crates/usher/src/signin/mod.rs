@@ -336,8 +336,6 @@ impl fmt::Debug for SignInRoom {
     }
 }
 
-/// How often a change of a session is made anew where another one came first.
-const TRIES: usize = 3;
 const NO_RANDOM: &str = "the system has no randomness";
 
 /// Fresh random bytes; `None` when the system has none, and then nothing is begun.

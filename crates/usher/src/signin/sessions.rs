@@ -25,7 +25,7 @@ use crate::request::{
 };
 
 /// How often something else may become known of a session before a change of it is given up.
-const TRIES: usize = 100;
+const MOST_CHANGES: usize = 100;
 
 impl SignInRoom {
     /// The session of this id, wherever it is kept, if it is in force.
@@ -111,17 +111,22 @@ impl SignInRoom {
     }
 
     /// Changes what is known of a session, whatever else becomes known of it meanwhile: `change` is
-    /// called with the newest, and again where somebody was faster.
+    /// called with the newest, and again where somebody was faster. An app that signs in anew keeps its
+    /// session's id, and is the same one; one that ended has nothing to be changed.
     pub(super) async fn change_session(
         &self,
         live: &LiveSession,
         change: impl Fn(&mut SignedIn) + Send + Sync,
     ) -> Result<(), StoreError> {
-        for _ in 0..TRIES {
-            let before = live.newest();
+        for _ in 0..MOST_CHANGES {
+            let found = look_up(&*self.sessions, &live.session().id).await?;
+            if found.is_none() && live.is_ended() {
+                return Ok(());
+            }
+            let Some(before) = found.map(|live| live.newest()) else { break };
             let mut new = SignedIn::clone(&before);
             change(&mut new);
-            if self.sessions.renew(&before, new).await? || live.is_ended() {
+            if self.sessions.renew(&before, new).await? {
                 return Ok(());
             }
         }

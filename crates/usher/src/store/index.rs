@@ -34,9 +34,16 @@ struct Order {
     /// Ended here, not yet known to be gone from the disk. They must not come back from there.
     ending: HashSet<SessionId>,
     count: usize,
+    /// Since somebody asked; `None`: more than is told one by one.
+    changed: Option<Vec<Arc<SignedIn>>>,
     /// What counts as a device, by its id. What a session says of one is a copy.
     devices: KnownDevices,
 }
+
+/// So many changes are told one by one.
+const MOST_TOLD: usize = 1024;
+/// So many sessions of somebody's are looked at for what a new one has in common with them.
+const ALIKE: usize = 8;
 
 /// How far the enrolment of each device came.
 pub(super) type KnownDevices = HashMap<Box<str>, DeviceCredential>;
@@ -47,6 +54,21 @@ fn with_known_devices(known: &KnownDevices, mut signed_in: SignedIn) -> SignedIn
         shown.credential = shown.credential.take().and_then(|one| known.get(&one.id).cloned());
     }
     signed_in
+}
+
+/// What they know alike is there once.
+fn share(new: &mut SignedIn, other: &SignedIn) {
+    if new.person == other.person {
+        new.person = Arc::clone(&other.person);
+    }
+    new.session.claims.share(&other.session.claims);
+}
+
+fn note(changed: &mut Option<Vec<Arc<SignedIn>>>, live: &LiveSession) {
+    match changed {
+        Some(all) if all.len() < MOST_TOLD => all.push(live.newest()),
+        Some(_) | None => *changed = None,
+    }
 }
 
 impl Index {
@@ -69,7 +91,12 @@ impl Index {
     /// Takes a session in; the one with the same id that was there before is ended.
     pub(super) fn put(&self, new: SignedIn) -> Arc<LiveSession> {
         let mut order = self.order();
-        let live = Arc::new(LiveSession::new(with_known_devices(&order.devices, new)));
+        let mut new = with_known_devices(&order.devices, new);
+        let others = order.by_person.get(&new.person.id).into_iter().flatten().rev();
+        for other in others.take(ALIKE).filter_map(|id| self.find(id)) {
+            share(&mut new, other.signed_in());
+        }
+        let live = Arc::new(LiveSession::new(new));
         let session = live.session();
         if let Some(before) = self.take_locked(&mut order, &session.id) {
             before.end();
@@ -77,6 +104,7 @@ impl Index {
         let ids = order.by_person.entry(live.person().id.clone()).or_default();
         ids.push(session.id.clone());
         order.count += 1;
+        note(&mut order.changed, &live);
         self.shard(&session.id)
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -86,14 +114,24 @@ impl Index {
 
     /// Takes what is new of a session, if it is still there and known as it was `before`.
     pub(super) fn renew(&self, before: &Arc<SignedIn>, new: SignedIn) -> bool {
-        let order = self.order();
-        self.renew_locked(before, with_known_devices(&order.devices, new))
+        let mut order = self.order();
+        let mut new = with_known_devices(&order.devices, new);
+        share(&mut new, before);
+        self.renew_locked(&mut order, before, new)
     }
 
-    fn renew_locked(&self, before: &Arc<SignedIn>, new: SignedIn) -> bool {
+    fn renew_locked(&self, order: &mut Order, before: &Arc<SignedIn>, new: SignedIn) -> bool {
         let mut shard = self.shard(&new.session.id).write().unwrap_or_else(PoisonError::into_inner);
         let known = shard.get_mut(&new.session.id).filter(|live| live.is_as(before));
-        known.map(|live| *live = Arc::new(live.renewed(new))).is_some()
+        let Some(live) = known else { return false };
+        *live = Arc::new(live.renewed(new));
+        note(&mut order.changed, live);
+        true
+    }
+
+    /// What was taken in, renewed or taken out since this was asked last, as far as that can be told.
+    pub(super) fn changed(&self) -> Option<Vec<Arc<SignedIn>>> {
+        self.order().changed.replace(Vec::new())
     }
 
     /// These devices count from now on, and no others: for whatever runs under a session that was
@@ -108,7 +146,7 @@ impl Index {
             let before = live.newest();
             let new = with_known_devices(&order.devices, SignedIn::clone(&before));
             if new.session.devices != before.session.devices {
-                self.renew_locked(&before, new); // nobody else renews one meanwhile
+                self.renew_locked(&mut order, &before, new); // nobody else renews one meanwhile
             }
         }
     }
@@ -201,6 +239,7 @@ impl Index {
     }
 
     fn note_taken(order: &mut Order, taken: &LiveSession) {
+        note(&mut order.changed, taken);
         let (person, id) = (&taken.person().id, &taken.session().id);
         order.count = order.count.saturating_sub(1);
         if let Some(ids) = order.by_person.get_mut(person) {
@@ -224,8 +263,62 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
-    use super::Index;
+    use std::sync::Arc;
+
+    use super::{Index, MOST_TOLD};
     use crate::request::identify::contract::session;
+
+    #[test]
+    fn what_changes_is_told_to_whoever_follows() {
+        let index = Index::new();
+        let told = |n: u8| session(n, "ann").session.id;
+        let ids = |index: &Index| {
+            let changed = index.changed()?;
+            Some(changed.iter().map(|one| one.session.id.clone()).collect::<Vec<_>>())
+        };
+        let first = index.put(session(1, "ann"));
+        assert_eq!(ids(&index), None, "what was before");
+        assert_eq!(ids(&index), Some(vec![]), "nothing since");
+        index.put(session(2, "ann"));
+        assert_eq!(ids(&index), Some(vec![told(2)]), "one begins");
+        assert!(index.renew(&first.newest(), session(1, "ann")));
+        assert_eq!(ids(&index), Some(vec![told(1)]), "is renewed");
+        index.end(&[told(2)]);
+        assert_eq!(ids(&index), Some(vec![told(2)]), "ends");
+        drop(first);
+        index.forget_expired(session(1, "ann").session.expires_at());
+        assert_eq!(ids(&index), Some(vec![told(1)]), "is forgotten");
+        for _ in 0..MOST_TOLD {
+            index.put(session(3, "ann")); // each is told, and so is the one before
+        }
+        assert_eq!(ids(&index), None, "too much");
+        assert_eq!(ids(&index), Some(vec![]), "and from then on one by one");
+    }
+
+    #[test]
+    fn what_sessions_of_somebody_know_alike_is_in_memory_once() {
+        let index = Index::new();
+        let [one, two] = [1, 2].map(|n| {
+            let mut new = session(n, "ann");
+            new.session.claims.set("groups", vec!["family".into()]);
+            index.put(new)
+        });
+        let is_shared = |other: &Arc<_>| Arc::ptr_eq(&one.signed_in().person, other);
+        assert!(is_shared(&two.signed_in().person));
+        let values = [&one, &two].map(|live| live.session().claims.values("groups").as_ptr());
+        assert_eq!(values[0], values[1]);
+        let mut moved = session(2, "ann");
+        Arc::make_mut(&mut moved.person).directory_groups = Some(Vec::new());
+        assert!(index.renew(&two.newest(), moved));
+        let renewed = index.find(&two.session().id).unwrap();
+        assert_eq!(renewed.person().directory_groups, Some(Vec::new()), "what differs is its own");
+        assert!(
+            !is_shared(&renewed.signed_in().person)
+                && !is_shared(&index.put(session(4, "bob")).signed_in().person)
+        );
+        assert!(index.renew(&renewed.newest(), session(2, "ann")));
+        assert!(is_shared(&index.put(session(5, "ann")).signed_in().person), "as before");
+    }
 
     /// Between the look and the taking a request may have begun: what runs under the session must
     /// be reached by a revocation.

@@ -83,6 +83,8 @@ pub struct Store {
     file: PathBuf,
     reserve: Reserve,
     sessions: Arc<Index>,
+    /// Which version of the disk they are of, as this connection tells it.
+    opened_at: i64,
     /// As they were when it was opened.
     ended_apps: Vec<EndedApp>,
     most_sessions: usize,
@@ -105,6 +107,7 @@ impl Store {
     fn open_within(dir: &Path, patience: Duration) -> Result<Self, OpenError> {
         let (db, file) = open::open(dir, patience)?;
         let sessions = Arc::new(Index::new());
+        let opened_at = version(&db).map_err(|error| OpenError::of(&file, error.into()))?;
         check(&db, &sessions).map_err(|failure| OpenError::of(&file, failure))?;
         let ended_apps = ended_apps::load(&db).map_err(|failure| OpenError::of(&file, failure))?;
         let writer = Writer::start(db, Reserve::in_dir(dir))
@@ -116,6 +119,7 @@ impl Store {
             file,
             reserve,
             sessions,
+            opened_at,
             ended_apps,
             most_sessions: MOST_SESSIONS,
             used,
@@ -158,12 +162,12 @@ impl Store {
         async move {
             let mut looks = tokio::time::interval(LOOK_EVERY);
             looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            let mut version = None;
+            let mut seen = None;
             loop {
                 looks.tick().await;
                 let Some(store) = store.upgrade() else { return };
-                if let Ok(seen) = store.look(version).await {
-                    version = Some(seen);
+                if let Ok(now) = store.look(seen.unwrap_or(store.opened_at)).await {
+                    seen = Some(now);
                 }
             }
         }
@@ -171,17 +175,21 @@ impl Store {
 
     /// Makes memory follow the disk if another connection has changed it since `seen`
     /// (`PRAGMA data_version`); the version now.
-    async fn look(&self, seen: Option<i64>) -> Result<i64, StoreFailure> {
+    async fn look(&self, seen: i64) -> Result<i64, StoreFailure> {
         let index = Arc::clone(&self.sessions);
         let look = move |db: &rusqlite::Connection| {
-            let version = db.pragma_query_value(None, "data_version", |row| row.get(0))?;
-            if seen != Some(version) {
+            let now = version(db)?;
+            if now != seen {
                 sessions::follow(db, &index)?;
             }
-            Ok(version)
+            Ok(now)
         };
         self.writer.read(look).await
     }
+}
+
+fn version(db: &rusqlite::Connection) -> rusqlite::Result<i64> {
+    db.pragma_query_value(None, "data_version", |row| row.get(0))
 }
 
 /// Reads every row, so that one that the disk has changed is found now and not at 3 a.m.

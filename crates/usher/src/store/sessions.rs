@@ -51,6 +51,10 @@ impl SessionStore for Store {
         self.sessions.all()
     }
 
+    fn changed(&self) -> Option<Vec<Arc<SignedIn>>> {
+        self.sessions.changed()
+    }
+
     fn once(
         &self,
         what: [u8; 32],

@@ -20,6 +20,13 @@ use crate::{
     yaml::{Kind, Node},
 };
 
+/// As what was let in knows them.
+fn servers(action: Option<&Action>, base_path: &str) -> Vec<Box<str>> {
+    let Some(Action::Forward(targets)) = action else { return Vec::new() };
+    let server = |upstream: String| format!("{}{base_path}", upstream.trim_end_matches('/'));
+    targets.all.iter().map(|target| server(target.upstream.to_string()).into()).collect()
+}
+
 impl Compiler<'_> {
     /// `None` where there is none, or one that can't be: an error was reported then.
     pub(super) fn jellyfin(
@@ -59,6 +66,7 @@ impl Compiler<'_> {
             grants: keys.value(&JELLYFIN_GRANTS),
             user_claim: keys.get(&JELLYFIN_USER_CLAIM).map(Into::into),
             people,
+            servers: servers(action, &base_path),
             small_base: base_path.to_ascii_lowercase().into(),
             folded_base: fold_case(&base_path).into(),
             base_path,

@@ -140,6 +140,40 @@ async fn what_a_provider_says_of_somebody_reaches_their_apps() {
     assert_eq!(live.newest().claim("groups"), [json!("kids")], "what it may follows her");
 }
 
+fn due(bound: &BoundApps, seconds: u64) -> Vec<TokenHash> {
+    let due = bound.due_by(UnixTime::from_seconds(seconds));
+    due.into_iter().map(|(token, _)| token).collect()
+}
+
+/// Of ten thousand, those that nobody uses cost nothing.
+#[tokio::test]
+async fn only_apps_for_which_something_may_have_changed_are_looked_at() {
+    let waits = {
+        let mut waits = app(3, "new", BUILTIN);
+        waits.session.app.as_mut().unwrap().unfetched_until = Some(150);
+        waits
+    };
+    let apps = vec![app(1, "tv", BUILTIN), app(2, "phone", BUILTIN), waits];
+    let (sessions, bound) = bound(apps).await;
+    let all = [1, 2, 3].map(token);
+    let mut first = due(&bound, 100);
+    first.sort();
+    assert_eq!(first, all, "nobody knows what was before");
+    assert_eq!(due(&bound, 100), [], "nothing happens");
+    assert!(is_bound(&bound, 1, TV, 100).await);
+    assert_eq!(due(&bound, 100), [token(1)], "that it asked is to be written down");
+    assert_eq!(due(&bound, 149), []);
+    assert_eq!(due(&bound, 150), [token(3)], "it never fetched its token");
+    sessions.insert(contract::session(101, "bob")).await.unwrap();
+    assert_eq!(due(&bound, 150), [], "somebody else's");
+    sessions.insert(contract::session(102, "ann")).await.unwrap();
+    assert_eq!(due(&bound, 150), all, "her provider has said something");
+    sessions.end(&contract::session(102, "ann").session.id).await.unwrap();
+    assert_eq!(due(&bound, 150), all, "a browser's session is gone, and what ends with it");
+    sessions.end(&app(2, "phone", BUILTIN).session.id).await.unwrap();
+    assert_eq!(due(&bound, 150), all, "so is one of them");
+}
+
 /// Ten thousand of them take at most 20 MiB.
 #[tokio::test]
 async fn an_app_takes_little_memory() {
@@ -148,7 +182,7 @@ async fn an_app_takes_little_memory() {
     let live = bound.sessions.of_person("ann");
     let live = live.iter().find(|live| live.session().app.is_some()).unwrap();
     let known = serde_json::to_string(live.signed_in()).unwrap().len();
-    let octets = size_of::<SignedIn>() + size_of::<LiveSession>() + size_of::<Device>();
+    let octets = size_of::<SignedIn>() + size_of::<LiveSession>();
     println!("{octets} octets, and {known} of text");
     assert!(octets + known <= 2048, "{octets} octets, and {known} of text");
     drop(sessions);

@@ -23,7 +23,7 @@ impl Pairing {
             return Answers::Upstream;
         };
         let is_on_its_way =
-            self.seats.is_on_its_way(&live.session().id, &server, asked.now.monotonic);
+            self.seats.is_on_its_way(&live.session().id, server, asked.now.monotonic);
         match is_on_its_way && !has_left(asked) {
             true => Answers::Upstream,
             false => Answers::Own { at_most: 0 },
@@ -40,10 +40,10 @@ impl Pairing {
         match what {
             Asked::Library => self.in_front(asked),
             Asked::Seat if asked.head.method == Method::POST => {
-                self.seat(asked, &server, body).await
+                self.seat(asked, server, body).await
             }
             Asked::Seat => self.seat_page(asked),
-            Asked::SignOut => self.sign_out(asked, &server).await,
+            Asked::SignOut => self.sign_out(asked, server).await,
         }
     }
 }

@@ -96,7 +96,7 @@ async fn what_is_new_holds_for_what_runs_and_revives_nothing(store: &dyn Session
     let ann = session(1, "ann");
     let runs = store.insert(ann.clone()).await.unwrap();
     let mut moved = ann.clone();
-    moved.person.directory_groups = Some(Vec::new());
+    Arc::make_mut(&mut moved.person).directory_groups = Some(Vec::new());
     assert!(store.renew(&runs.newest(), moved.clone()).await.unwrap());
     assert_eq!(runs.signed_in(), &ann, "a request is decided by one state");
     assert_eq!(*runs.newest(), moved, "and a stream by the newest");

@@ -1,6 +1,6 @@
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -38,7 +38,15 @@ pub struct LiveSession {
 struct Life {
     newest: ArcSwap<SignedIn>,
     renewals: AtomicU64,
-    ended: CancellationToken,
+    /// Most sessions of apps are read from the disk, and nobody asks anything for days.
+    begun: OnceLock<Box<Begun>>,
+}
+
+/// What there is of a session from when it was first asked about, or ended.
+#[derive(Debug, Default)]
+struct Begun {
+    /// Once somebody waits for its end, or it came.
+    ended: OnceLock<CancellationToken>,
     logged: Mutex<Vec<Box<str>>>,
     over: Over,
     /// Of those that a provider was asked about again.
@@ -94,12 +102,7 @@ impl LiveSession {
         let life = Arc::new(Life {
             newest: ArcSwap::new(Arc::clone(&signed_in)),
             renewals: AtomicU64::new(0),
-            ended: CancellationToken::new(),
-            logged: Mutex::default(),
-            over: Over::default(),
-            recheck: Mutex::default(),
-            used: Mutex::default(),
-            seen: Mutex::default(),
+            begun: OnceLock::new(),
         });
         Self { signed_in, made: Mutex::default(), life }
     }
@@ -111,6 +114,14 @@ impl LiveSession {
         self.life.newest.store(Arc::clone(&signed_in));
         self.life.renewals.fetch_add(1, Ordering::Release);
         Self { signed_in, made: Mutex::default(), life: Arc::clone(&self.life) }
+    }
+
+    fn begun(&self) -> &Begun {
+        self.life.begun.get_or_init(Box::default)
+    }
+
+    fn ends(&self) -> &CancellationToken {
+        self.begun().ended.get_or_init(CancellationToken::new)
     }
 
     /// What is known of it now, whatever was when this one was looked up.
@@ -140,7 +151,7 @@ impl LiveSession {
 
     /// Uses it, if the last use was not longer ago than `idle`.
     pub fn is_used(&self, idle: Duration, now: Now) -> bool {
-        let mut used = self.life.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.begun().used.lock().unwrap_or_else(PoisonError::into_inner);
         *used = match *used {
             Used::At(last) if now.monotonic.saturating_duration_since(last) >= idle => Used::Over,
             Used::NotYet if self.was_left_before(idle, now) => Used::Over,
@@ -153,11 +164,11 @@ impl LiveSession {
     /// Whoever looks at every session now and then tells: what runs under one uses it, and so does
     /// its begin. What is found has to be written down, or ended.
     pub fn is_looked_at(self: &Arc<Self>, idle: Duration, now: Now) -> Use {
-        let used = *self.life.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = *self.begun().used.lock().unwrap_or_else(PoisonError::into_inner);
         if self.runs() || matches!(used, Used::NotYet) {
             self.is_used(idle, now);
         }
-        let used = *self.life.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = *self.begun().used.lock().unwrap_or_else(PoisonError::into_inner);
         let Used::At(last) = used else { return Use::TooLongAgo };
         let unused = now.monotonic.saturating_duration_since(last);
         if unused >= idle {
@@ -182,7 +193,7 @@ impl LiveSession {
     /// Begins to ask the provider about it, if that is due and not under way.
     pub fn asks(&self, policy: RecheckPolicy, now: Now) -> bool {
         let vouched_at = UnixTime::from_seconds(self.newest().session.vouched_at);
-        let mut recheck = self.life.recheck.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recheck = self.begun().recheck.lock().unwrap_or_else(PoisonError::into_inner);
         let age = age(vouched_at, now.wall);
         let first = || Box::new(Recheck::vouched_ago(age, now.monotonic));
         recheck.get_or_insert_with(first).ask(policy, now.monotonic)
@@ -190,19 +201,20 @@ impl LiveSession {
 
     /// What becomes of it by the provider's answer.
     pub fn answered(&self, answer: Answer, policy: RecheckPolicy, now: Now) -> Outcome {
-        let mut recheck = self.life.recheck.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recheck = self.begun().recheck.lock().unwrap_or_else(PoisonError::into_inner);
         let answered = recheck.as_mut().map(|one| one.answered(answer, policy, now.monotonic));
         answered.unwrap_or(Outcome::GoesOn)
     }
 
     /// The app whose session it is asked something.
     pub fn app_asked(&self, seen: AppSeen) {
-        *self.life.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        *self.begun().seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 
     /// When the app whose session it is asked last: in this process, else as it is written down.
     pub fn app_seen(&self) -> Option<AppSeen> {
-        let here = *self.life.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = self.life.begun.get();
+        let here = begun.and_then(|it| *it.seen.lock().unwrap_or_else(PoisonError::into_inner));
         here.or_else(|| self.newest().session.app.as_deref().and_then(|app| app.seen))
     }
 
@@ -223,33 +235,34 @@ impl LiveSession {
 
     /// Ends it for everything that runs under it. Called by the store, after it has forgotten it.
     pub fn end(&self) {
-        self.life.ended.cancel();
+        self.ends().cancel();
     }
 
     /// Was it ended by sign-out or revocation?
     pub fn is_ended(&self) -> bool {
-        self.life.ended.is_cancelled()
+        let ended = self.life.begun.get().and_then(|begun| begun.ended.get());
+        ended.is_some_and(CancellationToken::is_cancelled)
     }
 
     /// Resolves when it is ended by sign-out or revocation; expiry is not an end.
     pub async fn ended(&self) {
-        self.life.ended.cancelled().await;
+        self.ends().cancelled().await;
     }
 
     /// Has it run out, or does it begin later, as far as our clock knows? See [`Over`].
     pub fn is_over(&self, now: Now) -> bool {
-        self.life.over.judge(self.session(), now)
+        self.begun().over.judge(self.session(), now)
     }
 
     /// Did it run out longer ago than `playing`? See [`Over`].
     pub fn is_over_for(&self, playing: Duration, now: Now) -> bool {
-        self.life.over.judge_after(self.session(), playing, now)
+        self.begun().over.judge_after(self.session(), playing, now)
     }
 
     /// Is this the first time that something is to be logged of it? Bounded: what is too much is
     /// taken for logged.
     pub fn first_logged(&self, what: &str) -> bool {
-        let mut logged = self.life.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.begun().logged.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = logged.len() < MOST_LOGGED && logged.iter().all(|one| **one != *what);
         if is_new {
             logged.push(what.into());
@@ -279,7 +292,9 @@ impl LiveSession {
 
 /// For as long as it lives: what was read back from the disk may have room for more than there is.
 fn kept(mut signed_in: SignedIn) -> Arc<SignedIn> {
-    if let Some(groups) = &mut signed_in.person.directory_groups {
+    if let Some(person) = Arc::get_mut(&mut signed_in.person)
+        && let Some(groups) = &mut person.directory_groups
+    {
         groups.shrink_to_fit();
     }
     Arc::new(signed_in)

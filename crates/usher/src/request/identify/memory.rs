@@ -25,6 +25,7 @@ pub struct MemorySessions {
     /// Where they are said to be.
     pub(crate) place: Mutex<Place>,
     full: AtomicBool,
+    changed: Mutex<Option<Vec<Arc<SignedIn>>>>,
 }
 
 /// Where sessions are.
@@ -47,7 +48,14 @@ impl MemorySessions {
 
     fn take(&self, is_one: impl Fn(&LiveSession) -> bool) -> Vec<Arc<LiveSession>> {
         let mut sessions = self.sessions.lock().unwrap();
-        sessions.extract_if(|_, live| is_one(live)).map(|(_, live)| live).collect()
+        let taken: Vec<_> =
+            sessions.extract_if(|_, live| is_one(live)).map(|(_, live)| live).collect();
+        taken.iter().for_each(|live| self.note(live));
+        taken
+    }
+
+    fn note(&self, live: &LiveSession) {
+        self.changed.lock().unwrap().iter_mut().for_each(|all| all.push(live.newest()));
     }
 
     /// From now on no session is kept, as when the disk is full.
@@ -88,7 +96,9 @@ impl SessionStore for MemorySessions {
             let live = Arc::new(LiveSession::new(new));
             let id = live.session().id.clone();
             let before = self.sessions.lock().unwrap().insert(id, Arc::clone(&live));
+            before.iter().for_each(|before| self.note(before));
             before.inspect(|before| before.end());
+            self.note(&live);
             Ok(live)
         })
     }
@@ -100,7 +110,11 @@ impl SessionStore for MemorySessions {
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let mut sessions = self.sessions.lock().unwrap();
         let known = sessions.get_mut(&new.session.id).filter(|live| live.is_as(before));
-        let is_renewed = known.map(|live| *live = Arc::new(live.renewed(new))).is_some();
+        let renewed = known.map(|live| {
+            *live = Arc::new(live.renewed(new));
+            self.note(live);
+        });
+        let is_renewed = renewed.is_some();
         Box::pin(std::future::ready(Ok(is_renewed)))
     }
 
@@ -118,6 +132,10 @@ impl SessionStore for MemorySessions {
 
     fn all(&self) -> Vec<Arc<LiveSession>> {
         self.sessions.lock().unwrap().values().cloned().collect()
+    }
+
+    fn changed(&self) -> Option<Vec<Arc<SignedIn>>> {
+        self.changed.lock().unwrap().replace(Vec::new())
     }
 
     fn once(

@@ -57,6 +57,11 @@ pub trait SessionStore: Send + Sync {
     fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>>;
     /// Every session that is in memory.
     fn all(&self) -> Vec<Arc<LiveSession>>;
+    /// The sessions that began, were renewed or are gone since this was asked last, as they were
+    /// known; `None` where that is not told one by one, as at first. One asks: whoever follows them.
+    fn changed(&self) -> Option<Vec<Arc<SignedIn>>> {
+        None
+    }
     /// Uses what counts once (a signed link, a provider's answer) and is good until `over_at`.
     /// Called after all else was checked, so that only what we signed takes up room.
     fn once(

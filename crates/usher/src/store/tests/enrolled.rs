@@ -7,7 +7,7 @@ use usher_rules::{
     session::{Enrolment, SignedIn},
 };
 
-use super::{find, fresh, member, secret};
+use super::{NOT_SEEN, find, fresh, member, secret};
 use crate::{
     request::identify::{SessionStore as _, contract::session},
     store::Store,
@@ -48,7 +48,7 @@ async fn what_a_session_says_of_a_device_is_a_copy() {
 
     let command = Store::open(dir.path()).unwrap();
     assert!(command.approve("a2V5", 9).await.unwrap());
-    store.look(None).await.unwrap();
+    store.look(NOT_SEEN).await.unwrap();
     assert_eq!(says(&store), Some(Enrolment::Approved), "approved elsewhere");
     assert!(store.proven(&laptop, 2, 11).await.unwrap());
     assert!(!store.proven(&laptop, 3, 12).await.unwrap(), "somebody was faster");
@@ -56,7 +56,7 @@ async fn what_a_session_says_of_a_device_is_a_copy() {
     assert_eq!((kept[0].key.counter, kept[0].used_at, kept[0].approved_at), (2, Some(11), Some(9)));
 
     assert!(command.remove_enrolled("a2V5").await.unwrap());
-    store.look(None).await.unwrap();
+    store.look(NOT_SEEN).await.unwrap();
     assert_eq!(says(&store), None, "removed elsewhere");
     let known = find(&store, &shown.session.id).unwrap().newest();
     assert!(store.renew(&known, shown.clone()).await.unwrap());

@@ -16,6 +16,9 @@ use usher_rules::{people::Member, secret::Secret, session::SessionId};
 use super::Store;
 use crate::request::identify::LiveSession;
 
+/// No version of the disk: what is there is read, whatever was before.
+const NOT_SEEN: i64 = -1;
+
 /// A fresh store. The directory goes when the first is dropped.
 fn fresh() -> (TempDir, Arc<Store>) {
     let dir = TempDir::new().unwrap();

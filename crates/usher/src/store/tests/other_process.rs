@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use usher_lab::patience::within;
 use usher_rules::people::People;
 
-use super::{find, fresh, member, secret};
+use super::{NOT_SEEN, find, fresh, member, secret};
 use crate::{
     request::identify::{SessionStore, contract::session},
     store::{Store, StoreFailure},
@@ -33,7 +33,7 @@ async fn revocation_elsewhere_ends_sessions_here_within_seconds() {
     }
     assert!(find(&running, &session(1, "").session.id).is_none(), "no new request finds it");
     assert!(!other.is_ended());
-    running.look(None).await.unwrap(); // the look that told has ended before this one begins
+    running.look(NOT_SEEN).await.unwrap(); // the look that told has ended before this one begins
     assert!(
         find(&running, &session(3, "").session.id).is_some(),
         "a session begun elsewhere is found here"
@@ -51,13 +51,16 @@ async fn following_ends_with_the_store() {
 #[tokio::test]
 async fn a_look_without_changes_elsewhere_reads_nothing() {
     let (_dir, store) = fresh();
-    let version = store.look(None).await.unwrap();
+    let version = store.opened_at;
     store.insert(session(1, "ann")).await.unwrap();
     store.sessions.put(session(2, "bob")); // a look at the disk would not find it there
-    assert_eq!(store.look(Some(version)).await.unwrap(), version, "our own changes don't count");
+    assert_eq!(store.look(version).await.unwrap(), version, "our own changes don't count");
     assert!(find(&store, &session(2, "").session.id).is_some(), "nothing was read");
-    store.look(None).await.unwrap();
-    assert!(find(&store, &session(2, "").session.id).is_none(), "and at the first look all is");
+    store.look(NOT_SEEN).await.unwrap();
+    assert!(
+        find(&store, &session(2, "").session.id).is_none(),
+        "and where anything else may have changed it, all is"
+    );
 }
 
 #[tokio::test]

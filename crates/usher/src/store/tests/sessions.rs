@@ -9,7 +9,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{find, fresh, member, pragma, secret};
+use super::{NOT_SEEN, find, fresh, member, pragma, secret};
 use crate::{
     request::{
         identify::{
@@ -59,7 +59,7 @@ async fn sweep_forgets_what_expired_but_cuts_no_film() {
     assert_eq!(store.sweep(UnixTime::from_seconds(199)).await.unwrap(), 0, "the last second");
     assert_eq!(store.sweep(UnixTime::from_seconds(200)).await.unwrap(), 1, "not the held one");
     assert!(find(&store, &session(2, "ann").session.id).is_none());
-    store.look(None).await.unwrap();
+    store.look(NOT_SEEN).await.unwrap();
     assert!(!film.is_ended(), "expiry is not an end, and the disk still has it");
 
     assert_eq!(end_each_of(&*store, "ann").await, 1, "a revocation still reaches the film");
@@ -114,7 +114,7 @@ async fn t29_a_flood_of_sign_ins_is_refused_and_ends_nobody() {
 async fn claims_without_end_are_refused() {
     let (_dir, store) = fresh();
     let mut large = session(1, "ann");
-    large.person.claims.set("groups", vec!["g".repeat(LONGEST_SESSION).into()]);
+    Arc::make_mut(&mut large.person).claims.set("groups", vec!["g".repeat(LONGEST_SESSION).into()]);
     let refused = store.begin_session(large.clone()).await.unwrap_err();
     assert!(matches!(refused, StoreFailure::TooLarge { .. }), "{refused:?}");
     assert!(find(&store, &large.session.id).is_none());
@@ -196,7 +196,7 @@ async fn an_end_that_can_not_be_written_down_holds_and_is_tried_again() {
         live.is_ended() && find(&store, &session(1, "ann").session.id).is_none(),
         "ended all the same"
     );
-    store.look(None).await.unwrap();
+    store.look(NOT_SEEN).await.unwrap();
     assert!(
         find(&store, &session(1, "ann").session.id).is_none(),
         "a look at the disk finds it there still"
