@@ -17,31 +17,39 @@ pub(super) fn is_plain(name: &str) -> bool {
 
 /// A list of names, in any spelling; one that ends in `-` stands for everything that begins so.
 ///
-/// Each field of each request is looked for in lists of a hundred: by the first two letters all but
-/// a few are told to be in none.
+/// Each field of each request is looked for in lists of a hundred: by the first three letters all
+/// but a few are told to be in none.
 pub(super) struct Names {
     names: &'static [&'static str],
     /// For each class of a first letter, the classes of second ones.
     beginnings: [u32; 32],
+    /// For each class of a second letter, the classes of third ones.
+    thirds: [u32; 32],
 }
 
 impl Names {
     #[expect(clippy::indexing_slicing, reason = "a class is below 32")]
     pub(super) const fn new(names: &'static [&'static str]) -> Self {
-        let (mut beginnings, mut rest) = ([0; 32], names);
+        let (mut beginnings, mut thirds, mut rest) = ([0; 32], [0; 32], names);
         while let [name, behind @ ..] = rest {
-            if let Some([first, second]) = name.as_bytes().first_chunk() {
+            if let [first, second, following @ ..] = name.as_bytes() {
                 beginnings[class(*first)] |= 1 << class(*second);
+                thirds[class(*second)] |= match following {
+                    [third, ..] => 1 << class(*third),
+                    [] => u32::MAX, // anything may follow
+                };
             }
             rest = behind;
         }
-        Self { names, beginnings }
+        Self { names, beginnings, thirds }
     }
 
     #[expect(clippy::indexing_slicing, reason = "a class is below 32")]
     pub(super) fn has(&self, name: &str) -> bool {
-        let Some([first, second]) = name.as_bytes().first_chunk() else { return false };
-        self.beginnings[class(*first)] & (1 << class(*second)) != 0
+        let [first, second, following @ ..] = name.as_bytes() else { return false };
+        let (second, third) = (class(*second), following.first().map(|third| class(*third)));
+        self.beginnings[class(*first)] & (1 << second) != 0
+            && third.is_none_or(|third| self.thirds[second] & (1 << third) != 0)
             && self.names.iter().any(|listed| match listed.ends_with('-') {
                 true => begins(name, listed),
                 false => is_same(name, listed),
