@@ -25,9 +25,12 @@ pub fn remove_hop_by_hop(fields: &mut HeaderMap) {
     if present == 0 {
         return;
     }
-    let trailers = has_token(fields, &header::TE, "trailers");
-    for name in nominated(fields) {
-        fields.remove(name);
+    let has = |name: &HeaderName| index(name).is_some_and(|at| present & 1 << at != 0);
+    let trailers = has(&header::TE) && has_token(fields, &header::TE, "trailers");
+    if has(&header::CONNECTION) {
+        for name in nominated(fields) {
+            fields.remove(name);
+        }
     }
     for (at, name) in HOP_BY_HOP.iter().enumerate() {
         if present & 1 << at != 0 {
@@ -46,6 +49,7 @@ fn index(name: &HeaderName) -> Option<usize> {
 
 fn nominated(fields: &HeaderMap) -> Vec<HeaderName> {
     elements(fields, &header::CONNECTION)
+        .filter(|option| !option.eq_ignore_ascii_case(b"keep-alive")) // it goes by the list
         .filter_map(|option| HeaderName::from_bytes(option).ok())
         .filter(|name| {
             *name != header::HOST && *name != header::CONTENT_LENGTH && *name != header::TE

@@ -49,7 +49,7 @@ impl Host {
         if !text.is_ascii() {
             return Self::in_ascii(text);
         }
-        if !name.split('.').all(is_label) {
+        if !are_labels(name) {
             return Err(HostError::BadLabel);
         }
         Ok(Self(text.to_ascii_lowercase().into()))
@@ -100,12 +100,21 @@ impl fmt::Display for Host {
     }
 }
 
-/// Letters, digits, inner hyphens (RFC 1123 §2.1), and underscores, which home networks use.
-fn is_label(label: &str) -> bool {
-    (1..=63).contains(&label.len())
-        && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        && !label.starts_with('-')
-        && !label.ends_with('-')
+/// Labels with dots between them: letters, digits, inner hyphens (RFC 1123 §2.1), and underscores,
+/// which home networks use. Each request names a host, so its octets are looked at once.
+fn are_labels(name: &str) -> bool {
+    let (mut length, mut last) = (0, b'.');
+    for octet in name.bytes() {
+        match octet {
+            b'.' if last == b'-' || !(1..=63).contains(&length) => return false,
+            b'.' => length = 0,
+            b'-' if length == 0 => return false,
+            b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => length += 1,
+            _ => return false,
+        }
+        last = octet;
+    }
+    last != b'-' && (1..=63).contains(&length)
 }
 
 #[cfg(test)]

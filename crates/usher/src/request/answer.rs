@@ -268,7 +268,7 @@ fn needed<'r>(request: &'r Identified<'_>, target: &'r str, prompt: Prompt) -> S
     let route = routed.route().map(AsRef::as_ref);
     let tunnel = route.and_then(|route| route.tunnel.as_ref());
     let elsewhere = tunnel.and_then(|tunnel| tunnel.sign_in.as_ref());
-    let asked = (head, elsewhere.unwrap_or(&routed.authority), target);
+    let asked = (&**head, elsewhere.unwrap_or(&routed.authority), target);
     SignInNeeded { prompt, ..SignInNeeded::on(route, &seen.plan, asked, (seen.id(), seen.now)) }
 }
 

@@ -37,7 +37,7 @@ pub(super) enum Before {
     /// The app has answered it.
     Answered(Response<Body>),
     /// It goes on, as the app has it sent.
-    GoesOn(Permitted<Parts>, RequestBody),
+    GoesOn(Permitted<Box<Parts>>, RequestBody),
 }
 
 impl<'a> Beside<'a> {
@@ -73,7 +73,7 @@ impl<'a> Beside<'a> {
     /// Before the request is shaped: what we say in it wins.
     pub(super) async fn before(
         &self,
-        permitted: Permitted<Parts>,
+        permitted: Permitted<Box<Parts>>,
         body: RequestBody,
         upgrade: Option<&Upgrade>,
     ) -> Result<Before, Refusal> {
@@ -89,7 +89,7 @@ impl<'a> Beside<'a> {
     /// The app's own answer.
     async fn answer(
         &self,
-        permitted: Permitted<Parts>,
+        permitted: Permitted<Box<Parts>>,
         body: RequestBody,
         at_most: usize,
     ) -> Result<Response<Body>, Refusal> {
@@ -104,7 +104,7 @@ impl<'a> Beside<'a> {
 
     async fn toward_upstream(
         &self,
-        permitted: Permitted<Parts>,
+        permitted: Permitted<Box<Parts>>,
         body: RequestBody,
         upgrade: Option<&Upgrade>,
     ) -> Result<Before, Refusal> {
@@ -148,6 +148,6 @@ impl<'a> Beside<'a> {
 }
 
 /// Its session may have been ended while a body came.
-fn still_goes_on(permitted: &Permitted<Parts>) -> Result<(), Refusal> {
+fn still_goes_on(permitted: &Permitted<Box<Parts>>) -> Result<(), Refusal> {
     Ok(permitted.session_goes_on().map_err(ForwardError::PermitEnded)?)
 }

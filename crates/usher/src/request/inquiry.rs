@@ -255,6 +255,7 @@ pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -
     let (seen, routed, identity) = (&seen, &routed, &identity);
     let message =
         tool.map_or(Message::Nothing, |tool| Message::Request { id: None, tool: Some(tool) });
+    let head = Box::new(head);
     let request = Identified { head, seen, routed, identity, message };
     if let Some(barred) = barred(&request, route) {
         return tell(Foretold::Barred(barred));

@@ -93,7 +93,7 @@ impl Door {
                     tokio::task::yield_now().await;
                 }
                 let rest = Rest { incoming, upgrade };
-                let path = pin!(Some(self.path(&mut journey, head, rest)));
+                let path = pin!(Some(self.path(&mut journey, Box::new(head), rest)));
                 caught(path).await.unwrap_or_else(|panicked| Err(panicked.into()))
             }
         };
@@ -120,7 +120,7 @@ impl Door {
     async fn path(
         &self,
         journey: &mut Journey<'_>,
-        mut head: Parts,
+        mut head: Box<Parts>,
         rest: Rest,
     ) -> Result<Answered, Refusal> {
         let Journey { seen, routed, identity, outcome, .. } = journey;
@@ -259,7 +259,7 @@ impl Door {
     async fn forward(
         &self,
         (seen, routed, route): (&Seen, &Routed, &Arc<Route>),
-        mut permitted: Permitted<Parts>,
+        mut permitted: Permitted<Box<Parts>>,
         (body, mut upgrade): (Arriving, Option<Upgrade>),
         beside: Option<Box<Beside<'_>>>,
         outcome: &mut Outcome,
@@ -303,14 +303,14 @@ impl Door {
         Ok((back(seen, routed, route, response), running))
     }
 
-    /// The request as the upstream gets it.
+    /// The request as the upstream gets it: on the heap, since it goes from step to step.
     fn upward(
         &self,
         (seen, routed, path): (&Seen, &Routed, UpstreamPath<'_>),
-        permitted: Permitted<Parts>,
+        permitted: Permitted<Box<Parts>>,
         body: RequestBody,
         upgrade: &mut Option<Upgrade>,
-    ) -> Result<Permitted<Request<RequestBody>>, Refusal> {
+    ) -> Result<Permitted<Box<Request<RequestBody>>>, Refusal> {
         let upward = Upward {
             plan: &seen.plan,
             signer: &self.signer,
@@ -323,7 +323,7 @@ impl Door {
         };
         let shaped = permitted.shaped(|head, standing| {
             if let Some(Upgrade::Tunnel(_) | Upgrade::Datagrams(_)) = upgrade {
-                return Some(Request::from_parts(head, body)); // nothing of it goes further
+                return Some(Box::new(Request::from_parts(*head, body))); // nothing goes further
             }
             let mut head = shape::toward_upstream(head, standing, upward)?;
             if let Some(upgrade) = upgrade {
@@ -335,7 +335,7 @@ impl Door {
                 head.headers.insert(header::TRANSFER_ENCODING, chunked);
             }
             self.note_large_identity(seen, standing, &head.headers);
-            Some(Request::from_parts(head, body))
+            Some(Box::new(Request::from_parts(*head, body)))
         });
         shaped.ok_or(Refusal::Unsayable)
     }
@@ -370,7 +370,7 @@ impl Door {
         let Identified { head, seen, routed, identity, .. } = request;
         let request = OwnRequest {
             plan: Arc::clone(&seen.plan),
-            head,
+            head: *head,
             body,
             authority: routed.authority.clone(),
             path: routed.path.clone(),
@@ -435,13 +435,13 @@ mod tests {
     #[test]
     fn a_request_on_its_way_is_small() {
         for (step, octets, at_most) in [
-            ("send", Forwarder::send.room(), 5 * 1024),
-            ("forward", Door::forward.room(), 2 * 1024),
-            ("own_page", Door::own_page.room(), 2 * 1024),
-            ("to_app", Door::to_app.room(), 4 * 1024),
-            ("path", Door::path.room(), 5 * 1024),
-            ("handle", Door::handle.room(), 6 * 1024),
-            ("serve", <Arc<Door> as Serve>::serve.room(), 6 * 1024),
+            ("send", Forwarder::send.room(), 2 * 1024),
+            ("forward", Door::forward.room(), 768),
+            ("own_page", Door::own_page.room(), 1024),
+            ("to_app", Door::to_app.room(), 2 * 1024),
+            ("path", Door::path.room(), 2560),
+            ("handle", Door::handle.room(), 4 * 1024),
+            ("serve", <Arc<Door> as Serve>::serve.room(), 4 * 1024),
         ] {
             println!("{step} {octets}");
             assert!(octets <= at_most, "{step}: {octets} octets, at most {at_most}");

@@ -17,7 +17,10 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Peer, Presented, Protocol, Pulse, Shown, TaskOwner, Tasks, Unread, Watched, limits};
+use super::{
+    Peer, Presented, Protocol, Pulse, Shown, TaskOwner, Tasks, Unread, Watched, aside::Aside,
+    limits,
+};
 
 /// A connection as its handshake left it: one for all of its requests.
 #[derive(Debug)]
@@ -101,6 +104,14 @@ pub async fn serve(
     }
 }
 
+/// How a connection ends that its client does not end.
+enum End {
+    /// At once.
+    Cut,
+    /// After the requests that it has.
+    Graceful,
+}
+
 async fn serve_http1(
     stream: impl Transport,
     connection: Arc<Connection>,
@@ -119,12 +130,24 @@ async fn serve_http1(
         .max_buf_size(limits::READ_BUFFER)
         .half_close(false);
     let mut served = pin!(builder.serve_connection(io, answer).with_upgrades());
-    tokio::select! {
-        biased; // the bytes first: most wake-ups are for them
-        served = served.as_mut() => return tell(served, &connection, &service),
-        () = pulse.must_go() => return,
-        () = pulse.outstayed(idle) => return,
-        () = tasks.draining() => served.as_mut().graceful_shutdown(),
+    let end = {
+        let mut ends = Aside::new(async {
+            tokio::select! {
+                biased;
+                () = pulse.must_go() => End::Cut,
+                () = pulse.outstayed(idle) => End::Cut,
+                () = tasks.draining() => End::Graceful,
+            }
+        });
+        tokio::select! {
+            biased; // the bytes first: most wake-ups are for them
+            served = served.as_mut() => return tell(served, &connection, &service),
+            end = ends.over() => end,
+        }
+    };
+    match end {
+        End::Cut => return,
+        End::Graceful => served.as_mut().graceful_shutdown(),
     }
     tokio::select! {
         served = served => tell(served, &connection, &service),
@@ -159,15 +182,28 @@ async fn serve_http2(
         .keep_alive_timeout(limits::PING_TIMEOUT)
         .enable_connect_protocol();
     let mut served = pin!(builder.serve_connection(io, answer));
-    tokio::select! {
-        biased; // the bytes first: most wake-ups are for them
-        served = until_closed(served.as_mut(), &pulse) => return tell(served, &connection, &service),
-        () = pulse.cancels_too_much() => return,
-        () = pulse.must_go() => return,
-        () = pulse.outstayed(idle) => {}
-        () = tasks.draining() => {}
+    let end = {
+        let mut ends = Aside::new(async {
+            tokio::select! {
+                biased;
+                () = pulse.cancels_too_much() => End::Cut,
+                () = pulse.must_go() => End::Cut,
+                () = pulse.outstayed(idle) => End::Graceful,
+                () = tasks.draining() => End::Graceful,
+            }
+        });
+        tokio::select! {
+            biased; // the bytes first: most wake-ups are for them
+            served = until_closed(served.as_mut(), &pulse) => {
+                return tell(served, &connection, &service);
+            }
+            end = ends.over() => end,
+        }
+    };
+    match end {
+        End::Cut => return,
+        End::Graceful => served.as_mut().graceful_shutdown(),
     }
-    served.as_mut().graceful_shutdown();
     // GOAWAY first, so that no request is lost; who still does nothing is left.
     tokio::select! {
         biased; // GOAWAY goes out even where its time is over
@@ -290,7 +326,7 @@ mod tests {
     /// Each lasts for as long as its connection: what it is large by, all of them are.
     #[tokio::test]
     async fn the_task_of_a_connection_is_small() {
-        for (protocol, at_most) in [(Protocol::Http1, 2560), (Protocol::Http2, 2560)] {
+        for (protocol, at_most) in [(Protocol::Http1, 2432), (Protocol::Http2, 2432)] {
             let connection = Connection { pulse: Pulse::new(protocol), ..over_http2() };
             let (_client, server) = tokio::io::duplex(64);
             let tasks = Tasks::default();

@@ -9,6 +9,7 @@
 //! limits are in [`limits`]: PROXY header, handshake, first byte, head, idle, streams, resets.
 
 mod as_ok;
+mod aside;
 mod cancelled;
 mod connection;
 mod deadline;

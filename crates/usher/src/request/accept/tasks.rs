@@ -13,6 +13,7 @@ use tokio_util::{
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 
+use super::aside::Aside;
 use crate::request::caught::{Panicked, caught};
 
 /// What a client that reads slowly may still take of answers that are complete, and how long a
@@ -121,10 +122,11 @@ impl Tasks {
     ) -> impl Future<Output = ()> + Send + 'static {
         let end = self.end.clone();
         async move {
+            let mut ended = Aside::new(end.cancelled());
             tokio::select! {
                 biased;
                 () = task => {}
-                () = end.cancelled() => {}
+                () = ended.over() => {}
             }
         }
     }

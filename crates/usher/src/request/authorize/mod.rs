@@ -411,7 +411,7 @@ pub fn permit<'a>(
     request: Identified<'a>,
     (route, also): (&Arc<Route>, Option<Arc<Policy>>),
     stranger: impl FnOnce(&Identified<'a>) -> Unbound,
-) -> Result<(Permitted<Parts>, Grounds), Refused<'a>> {
+) -> Result<(Permitted<Box<Parts>>, Grounds), Refused<'a>> {
     let (asked, session) = (Box::new(PolicyInput::of(&request)), request.identity.session());
     let who = session.map(|session| session.signed_in());
     let (decision, by) = asked.decide_both((route, also.as_deref()), who, asked.at);

@@ -7,10 +7,10 @@ use super::{ForwardError, RequestBody, attempt::Carrier, exchange::Failure, shar
 
 /// The form in which this connection takes a request: HTTP/2 has `:authority` (RFC 9113 §8.3.1).
 pub(super) fn for_carrier(
-    mut request: Request<RequestBody>,
+    mut request: Box<Request<RequestBody>>,
     carrier: &Carrier,
     target: &Target,
-) -> Request<RequestBody> {
+) -> Box<Request<RequestBody>> {
     match carrier {
         Carrier::Http1(_) => *request.version_mut() = Version::HTTP_11,
         Carrier::Http2(_) => {
@@ -32,7 +32,7 @@ pub(super) fn for_carrier(
 }
 
 /// A request that HTTP/2 gave back, as any connection takes it.
-pub(super) fn origin_form(mut request: Request<RequestBody>) -> Request<RequestBody> {
+pub(super) fn origin_form(mut request: Box<Request<RequestBody>>) -> Box<Request<RequestBody>> {
     let authority = request.uri().authority().map(|authority| authority.as_str());
     let host = authority.and_then(|authority| HeaderValue::try_from(authority).ok());
     let path = request.uri().path_and_query().cloned();
@@ -57,9 +57,9 @@ pub(super) fn repeatable(request: &Request<RequestBody>) -> Repeatable {
 }
 
 /// The same once more, where there is no body.
-pub(super) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+pub(super) fn copy(request: &Request<RequestBody>) -> Option<Box<Request<RequestBody>>> {
     matches!(request.body(), RequestBody::Empty).then(|| {
-        let mut again = Request::new(RequestBody::Empty);
+        let mut again = Box::new(Request::new(RequestBody::Empty));
         *again.method_mut() = request.method().clone();
         *again.uri_mut() = request.uri().clone();
         *again.headers_mut() = request.headers().clone();
@@ -76,11 +76,11 @@ pub(super) fn may_repeat(error: &ForwardError, repeatable: Repeatable) -> bool {
 /// The request for another connection, or the failure.
 pub(super) fn again_or_not(
     failure: Failure,
-    again: Option<Request<RequestBody>>,
+    again: Option<Box<Request<RequestBody>>>,
     repeatable: Repeatable,
-) -> Result<Request<RequestBody>, Failure> {
+) -> Result<Box<Request<RequestBody>>, Failure> {
     match (failure.unsent, again) {
-        (Some(unsent), _) => Ok(*unsent),
+        (Some(unsent), _) => Ok(unsent),
         (None, Some(again)) if may_repeat(&failure.error, repeatable) => Ok(again),
         (None, _) => Err(Failure { error: failure.error, unsent: None }),
     }

@@ -93,7 +93,7 @@ impl Attempt<'_> {
     /// The request and the head of its answer.
     pub(super) async fn exchange(
         &self,
-        mut request: Request<RequestBody>,
+        mut request: Box<Request<RequestBody>>,
         wait: &Wait<'_>,
     ) -> Result<(Response<Incoming>, Carrier), Failure> {
         let repeatable = repeatable(&request);
@@ -121,7 +121,7 @@ impl Attempt<'_> {
             Err(Failure { error: ForwardError::Refused { .. }, unsent: Some(again) })
                 if is_first && !self.can_go_on =>
             {
-                Box::pin(self.on_a_new_one(*again, (None, repeatable), None, wait)).await
+                Box::pin(self.on_a_new_one(again, (None, repeatable), None, wait)).await
             }
             answered => answered,
         }
@@ -131,8 +131,8 @@ impl Attempt<'_> {
     /// there is a copy of it, `again`.
     async fn on_a_new_one(
         &self,
-        request: Request<RequestBody>,
-        (again, repeatable): (Option<Request<RequestBody>>, Repeatable),
+        request: Box<Request<RequestBody>>,
+        (again, repeatable): (Option<Box<Request<RequestBody>>>, Repeatable),
         place: Option<Taken>,
         wait: &Wait<'_>,
     ) -> Result<(Response<Incoming>, Carrier), Failure> {
@@ -152,7 +152,7 @@ impl Attempt<'_> {
                 }
                 let Failure { error, unsent } = failure;
                 let again = again.filter(|_| may_repeat(&error, repeatable));
-                Err(Failure { error, unsent: unsent.or(again.map(Box::new)) })
+                Err(Failure { error, unsent: unsent.or(again) })
             }
         }
     }

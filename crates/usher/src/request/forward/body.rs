@@ -42,6 +42,8 @@ pub struct UpstreamBody {
     incoming: Incoming,
     source: Driver,
     watch: Box<Watch>,
+    /// Has nobody asked for a piece of it?
+    is_unread: bool,
 }
 
 struct Watch {
@@ -67,7 +69,8 @@ impl UpstreamBody {
     ) -> Self {
         let mut watch = Watch::new(standing, recheck, limits, upload);
         watch.under_way = Some(under_way);
-        let mut body = Self { incoming, source: Driver::Carried(carrier), watch };
+        let source = Driver::Carried(carrier);
+        let mut body = Self { incoming, source, watch, is_unread: true };
         if body.incoming.is_end_stream() {
             body.finish();
         }
@@ -83,7 +86,7 @@ impl UpstreamBody {
     ) -> Self {
         let mut watch = Watch::new(standing, recheck, limits, None);
         watch.under_way = Some(under_way);
-        Self { incoming, source: Driver::Unpooled(connection), watch }
+        Self { incoming, source: Driver::Unpooled(connection), watch, is_unread: true }
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {
@@ -101,6 +104,17 @@ impl UpstreamBody {
             }
             Driver::Done => {}
         }
+    }
+
+    /// A piece that has come, or comes now. The first one mostly came with the head.
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        if std::mem::take(&mut self.is_unread)
+            && let Poll::Ready(piece) = Pin::new(&mut self.incoming).poll_frame(cx)
+        {
+            return Poll::Ready(piece);
+        }
+        self.drive(cx);
+        Pin::new(&mut self.incoming).poll_frame(cx)
     }
 
     /// The whole body has been read: the connection may serve another request.
@@ -122,8 +136,7 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
-        this.drive(cx);
-        match Pin::new(&mut this.incoming).poll_frame(cx) {
+        match this.next(cx) {
             Poll::Ready(Some(Ok(frame))) => match this.watch.frame() {
                 Ok(()) => {
                     if this.incoming.is_end_stream() {

@@ -194,7 +194,7 @@ impl Carrier {
     /// One request and the head of its answer.
     pub(super) async fn exchange(
         self,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
         wait: &Wait<'_>,
     ) -> Result<(Response<Incoming>, Self), Failure> {
         let answered = match self {
@@ -203,7 +203,7 @@ impl Carrier {
         };
         answered.map_err(|Failure { error, unsent }| Failure {
             error: blame(error, wait),
-            unsent: unsent.map(|request| Box::new(origin_form(*request))),
+            unsent: unsent.map(origin_form),
         })
     }
 }
@@ -211,12 +211,12 @@ impl Carrier {
 /// Over HTTP/1.1, driven on this very task.
 async fn driven(
     mut lease: Lease,
-    request: Request<RequestBody>,
+    request: Box<Request<RequestBody>>,
     wait: &Wait<'_>,
 ) -> Result<(Response<Incoming>, Carrier), Failure> {
     let answered = {
         let Lease { sender, connection, timer, .. } = &mut lease;
-        let mut answer = pin!(sender.try_send_request(request));
+        let mut answer = pin!(sender.try_send_request(*request));
         let mut patience = HeadTimer::new(wait, timer);
         let mut broken = None;
         poll_fn(|cx| {
@@ -239,12 +239,12 @@ async fn driven(
 /// As one of many streams over HTTP/2.
 async fn multiplexed(
     mut stream: Http2Stream,
-    request: Request<RequestBody>,
+    request: Box<Request<RequestBody>>,
     wait: &Wait<'_>,
 ) -> Result<(Response<Incoming>, Carrier), Failure> {
     let mut timer = None;
     let answered = {
-        let mut answer = pin!(stream.sender.try_send_request(request));
+        let mut answer = pin!(stream.sender.try_send_request(*request));
         let mut patience = HeadTimer::new(wait, &mut timer);
         poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
@@ -264,9 +264,9 @@ fn failure(mut error: TrySendError<Request<RequestBody>>, broken: Option<hyper::
 impl Failure {
     /// Nothing of `request` was sent. Another upstream may take it, but not where the limits of the
     /// route itself are reached.
-    pub(super) fn unsent(error: ForwardError, request: Request<RequestBody>) -> Self {
+    pub(super) fn unsent(error: ForwardError, request: Box<Request<RequestBody>>) -> Self {
         let is_full = matches!(error, ForwardError::Overflow { .. });
-        Self { error, unsent: (!is_full).then(|| Box::new(request)) }
+        Self { error, unsent: (!is_full).then_some(request) }
     }
 }
 

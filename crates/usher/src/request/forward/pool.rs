@@ -119,7 +119,8 @@ impl Lease {
 
     /// Back into the pool, if another request can follow; closed otherwise.
     pub(super) fn give_back(mut self) {
-        if !self.is_alive() {
+        // One that takes a request said so when it was last looked at, which is now.
+        if !self.sender.is_ready() && !self.is_alive() {
             return;
         }
         self.place = Taken::default();

@@ -66,7 +66,7 @@ impl Forwarder {
     /// [`ForwardError`]; nothing of an answer was passed on then.
     pub async fn send(
         &self,
-        permitted: Permitted<Request<RequestBody>>,
+        permitted: Permitted<Box<Request<RequestBody>>>,
         asking: Asking,
         course: &mut Course,
     ) -> Result<Sent, ForwardError> {
@@ -80,7 +80,8 @@ impl Forwarder {
         let mut tried = Vec::new(); // takes memory only when the first fails
         let mut failed = None;
         let key = key(&standing, targets.balance, asking.visitor);
-        while let Some(pick) = chooser.pick(targets, &tried, || key, Instant::now()) {
+        let mut now = began;
+        while let Some(pick) = chooser.pick(targets, &tried, || key, now) {
             let (Some(target), Some(health)) = (targets.all.get(pick.at), chooser.health(pick.at))
             else {
                 break;
@@ -116,7 +117,7 @@ impl Forwarder {
                 match Box::pin(attempt.connect(Speaks::Http1, None)).await {
                     Ok(Carrier::Http1(lease)) => {
                         let sent =
-                            Box::pin(self.send_upgrade(lease, request, standing, under_way)).await;
+                            Box::pin(self.send_upgrade(lease, *request, standing, under_way)).await;
                         course.met(&chooser, pick, Met::of(&sent));
                         return sent;
                     }
@@ -136,9 +137,10 @@ impl Forwarder {
             };
             course.met(&chooser, pick, Met::nothing(&failure.error));
             let Some(unsent) = failure.unsent else { return Err(failure.error) };
-            request = *unsent;
+            request = unsent;
             tried.push(pick.at);
             failed = Some(failure.error);
+            now = Instant::now();
         }
         Err(failed.unwrap_or(ForwardError::NoneWell))
     }

@@ -38,8 +38,8 @@ use super::{route::Routed, seen::Seen};
 /// holds the head, so that nobody asks about one request and forwards another.
 #[derive(Debug)]
 pub struct Identified<'a> {
-    /// Its head.
-    pub head: Parts,
+    /// Its head: on the heap, since it goes from step to step.
+    pub head: Box<Parts>,
     /// As soon as the head was here.
     pub seen: &'a Seen,
     /// Where it belongs.

@@ -101,10 +101,10 @@ fn judge(
     let missing = Cell::new(None);
     // A sibling may have set it. What a page shows is decided by a sign-in that this browser made
     // on this host: the authenticate host, which knows the browser, is a redirect away.
-    let page_load = is_page_load(asker.fields);
+    let page_load = || is_page_load(asker.fields);
     let verify = |token: &str, source: CredentialSource| {
         if source == CredentialSource::StrayCookie
-            || source == CredentialSource::DomainCookie && page_load
+            || source == CredentialSource::DomainCookie && page_load()
         {
             return Err(Rejection::NotBegunHere);
         }

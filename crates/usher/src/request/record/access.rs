@@ -11,6 +11,7 @@ use super::{
     end::End,
     happening::bare_or_quoted,
     json::{Object, member},
+    repeated::{Line, Of, repeated},
     selection::selected,
     stamp,
 };
@@ -59,6 +60,11 @@ pub struct Access {
     pub at: Now,
 }
 
+/// What every access line begins with.
+const HEAD: &str = r#""level":"info","server-name":"all","service":"envoy""#;
+/// And that of a probe.
+const PROBE_HEAD: &str = r#""level":"debug","server-name":"all","service":"envoy""#;
+
 /// A reference without query and fragment: tokens travel there.
 fn without_query(reference: &[u8]) -> &[u8] {
     let page = reference.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default();
@@ -72,9 +78,7 @@ impl Access {
         let fields = self.plan.log.access.as_ref();
         // Health probes are noise: the real server demotes them too.
         let is_probe = self.route.is_none() && is_probe(&self.path);
-        let mut o = Object::begin(out);
-        o.text("level", if is_probe { "debug" } else { "info" });
-        o.put(member!("server-name"), b"all").put(member!("service"), b"envoy");
+        let mut o = Object::begin_with(out, if is_probe { PROBE_HEAD } else { HEAD });
         if selected(fields, "upstream-cluster") {
             let id = self.route.as_ref().map_or("", |route| &route.id);
             o.prefixed("upstream-cluster", if id.is_empty() { "" } else { "route-" }, id);
@@ -116,20 +120,43 @@ impl Access {
         }
         o.number("received", end.received);
         o.put(member!("host"), self.host.as_bytes());
-        let person = self.session.as_ref().map(|live| live.person());
-        o.put(member!("user"), person.map_or("", |person| &person.id).as_bytes());
-        o.put(member!("email"), person.map_or("", |person| &person.email).as_bytes());
-        o.put(member!("route"), self.route.as_ref().map_or("", |route| &route.name).as_bytes());
-        o.put(member!("verdict"), self.verdict.word().as_bytes());
-        o.put(member!("rule"), self.rule.as_bytes());
+        match self.of() {
+            Some(of) => repeated(&mut o, of, |o| self.decided(o)),
+            None => self.decided(&mut o),
+        }
         if let Some(state) = self.app_state {
             o.put(member!("app-state"), state.as_bytes());
         }
         stamp::rfc3339(self.at.wall, |time| {
-            o.put(member!("time"), time.as_bytes());
+            o.word(member!("time"), time);
         });
-        o.put(member!("message"), b"http-request");
+        o.word(member!("message"), "http-request");
         o.end();
+    }
+
+    /// From what [`Self::decided`] is written, where somebody has a session.
+    fn of(&self) -> Option<Of<'_>> {
+        let (live, route) = (self.session.as_ref()?, self.route.as_ref()?);
+        Some(Of {
+            line: Line::Access,
+            session: ("", live.session().id.as_str()),
+            user: &live.person().id,
+            email: &live.person().email,
+            route: ["", &route.name],
+            verdict: self.verdict,
+            rule: &self.rule,
+            sides: Default::default(),
+        })
+    }
+
+    /// Who asked, where, and what was decided.
+    fn decided(&self, o: &mut Object<'_>) {
+        let person = self.session.as_ref().map(|live| live.person());
+        o.put(member!("user"), person.map_or("", |person| &person.id).as_bytes());
+        o.put(member!("email"), person.map_or("", |person| &person.email).as_bytes());
+        o.put(member!("route"), self.route.as_ref().map_or("", |route| &route.name).as_bytes());
+        o.word(member!("verdict"), self.verdict.word());
+        o.put(member!("rule"), self.rule.as_bytes());
     }
 
     /// As Pomerium writes it: an empty object where none was shown.

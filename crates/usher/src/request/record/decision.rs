@@ -9,6 +9,7 @@ use usher_rules::{
 use super::{
     happening::bare_or_quoted,
     json::{Object, member},
+    repeated::{Line, Of, repeated},
     selection::selected,
     stamp,
 };
@@ -123,6 +124,9 @@ impl By<'_> {
     }
 }
 
+/// What every decision line begins with.
+const HEAD: &str = r#""level":"info","server-name":"all","service":"authorize""#;
+
 /// Why something was let in that no policy let in.
 const UNBOUND: &str = "unbound";
 
@@ -153,9 +157,7 @@ impl Decided<'_> {
 
     pub(super) fn json(&self, out: &mut Vec<u8>) {
         let fields = self.plan.log.authorize.as_ref();
-        let mut o = Object::begin(out);
-        o.text("level", "info");
-        o.put(member!("server-name"), b"all").put(member!("service"), b"authorize");
+        let mut o = Object::begin_with(out, HEAD);
         macro_rules! add {
             ($name:literal, $value:expr) => {
                 if selected(fields, $name) {
@@ -169,6 +171,50 @@ impl Decided<'_> {
         add!("path", self.path);
         add!("host", self.host);
         add!("ip", self.ip);
+        match self.who().and_then(|who| self.of(who)) {
+            Some(of) => repeated(&mut o, of, |o| self.rest(o)),
+            None => self.rest(&mut o),
+        }
+        stamp::rfc3339(self.at.wall, |time| {
+            o.word(member!("time"), time);
+        });
+        o.word(member!("message"), "authorize check");
+        o.end();
+    }
+
+    /// From what the rest of the line is written; `None` where from more than that.
+    fn of<'b>(&'b self, who: &'b SignedIn) -> Option<Of<'b>> {
+        let By::Policy(Judgement { decision, shadow: None, .. }) = self.by else { return None };
+        if self.plan.log.authorize.is_some() || decision.other.is_some() {
+            return None;
+        }
+        let route = self.route?;
+        let name = match who.session.is_of_service_account() {
+            true => "service-account-id",
+            false => "session-id",
+        };
+        Some(Of {
+            line: Line::Decision,
+            session: (name, who.session.id.as_str()),
+            user: &who.person.id,
+            email: &who.person.email,
+            route: [&route.id, &route.name],
+            verdict: decision.verdict,
+            rule: &decision.rule,
+            sides: [decision.allow, decision.deny],
+        })
+    }
+
+    /// Who asked, where, and what was decided.
+    fn rest(&self, o: &mut Object<'_>) {
+        let fields = self.plan.log.authorize.as_ref();
+        macro_rules! add {
+            ($name:literal, $value:expr) => {
+                if selected(fields, $name) {
+                    o.put(member!($name), $value.as_bytes());
+                }
+            };
+        }
         let who = self.who();
         if let Some(who) = who {
             if who.session.is_of_service_account() {
@@ -189,19 +235,14 @@ impl Decided<'_> {
                 o.number(name, self.route.map_or(0, checksum));
             }
         }
-        self.sides(&mut o);
+        self.sides(o);
         o.put(member!("route"), self.route.map_or("", |route| &route.name).as_bytes());
-        o.put(member!("verdict"), self.by.verdict().word().as_bytes());
+        o.word(member!("verdict"), self.by.verdict().word());
         o.put(member!("rule"), self.by.rule().as_bytes());
         if let Some(shadow) = self.by.disagreement() {
-            o.put(member!("shadow-verdict"), shadow.verdict.word().as_bytes());
+            o.word(member!("shadow-verdict"), shadow.verdict.word());
             o.put(member!("shadow-rule"), shadow.rule.as_bytes());
         }
-        stamp::rfc3339(self.at.wall, |time| {
-            o.put(member!("time"), time.as_bytes());
-        });
-        o.put(member!("message"), b"authorize check");
-        o.end();
     }
 
     fn sides(&self, o: &mut Object<'_>) {

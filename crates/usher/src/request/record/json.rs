@@ -26,6 +26,28 @@ impl<'a> Object<'a> {
         Self { out, first: true }
     }
 
+    /// Opens the object with members that are written already, all of them our own words.
+    pub(super) fn begin_with(out: &'a mut Vec<u8>, members: &str) -> Self {
+        out.push(b'{');
+        out.extend_from_slice(members.as_bytes());
+        Self { out, first: false }
+    }
+
+    /// How far the line has come.
+    pub(super) fn written(&self) -> usize {
+        self.out.len()
+    }
+
+    /// What was written since then.
+    pub(super) fn since(&self, before: usize) -> &[u8] {
+        self.out.get(before..).unwrap_or_default()
+    }
+
+    /// Members that stood on another line, with the comma before them.
+    pub(super) fn again(&mut self, members: &[u8]) {
+        self.out.extend_from_slice(members);
+    }
+
     /// `"key":"value"`.
     pub(super) fn text(&mut self, key: &str, value: &str) -> &mut Self {
         self.key(key);
@@ -45,6 +67,15 @@ impl<'a> Object<'a> {
             let (kept, cut) = value.split_at_checked(VALUE).unwrap_or((value, &[]));
             quoted_with(self.out, &String::from_utf8_lossy(kept), VALUE, cut.len());
         }
+        self
+    }
+
+    /// The same for words of our own, in which there is nothing to escape.
+    pub(super) fn word(&mut self, member: &str, value: &str) -> &mut Self {
+        self.out.extend_from_slice(member.as_bytes());
+        self.out.push(b'"');
+        self.out.extend_from_slice(value.as_bytes());
+        self.out.push(b'"');
         self
     }
 

@@ -18,6 +18,7 @@ mod metrics;
 mod panics;
 mod recorder;
 mod records;
+mod repeated;
 mod selection;
 mod sign_in;
 mod sink;

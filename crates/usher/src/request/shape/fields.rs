@@ -48,7 +48,11 @@ pub struct Upward<'a> {
 
 /// Turns the client's head into the upstream's. `None` when it can't be said truthfully (no
 /// signature, a target that doesn't write): then nothing is forwarded.
-pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>) -> Option<Parts> {
+pub fn toward_upstream(
+    mut head: Box<Parts>,
+    standing: &Standing,
+    upward: Upward<'_>,
+) -> Option<Box<Parts>> {
     let route = standing.route();
     let Upward { plan, signer, verifier, path, authority, peer, request_id, now } = upward;
     let named = named_by_client(route, &head.headers, standing.path().wire());

@@ -47,6 +47,15 @@ pub fn toward_client(head: &mut Parts, plan: &Plan, route: &Route, public: &Head
             fields.insert(name.clone(), value.clone());
         }
     }
+    index_no_date(fields);
+}
+
+/// One each second: in the table of HPACK they push out what comes again, and each answer looks
+/// through all of them (RFC 7541 §6.2.3).
+fn index_no_date(fields: &mut HeaderMap) {
+    if let Some(date) = fields.get_mut(header::DATE) {
+        date.set_sensitive(true);
+    }
 }
 
 /// `rewrite_response_headers`: of what the app said, before anything of ours. Each line stays one.
@@ -88,7 +97,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, header};
     use usher_rules::plan::ResponseRewrite;
 
-    use super::{rewrite, upgrade_location};
+    use super::{index_no_date, rewrite, upgrade_location};
 
     #[test]
     fn response_fields_are_rewritten_by_their_prefix() {
@@ -128,6 +137,15 @@ mod tests {
         let mut fields = HeaderMap::new();
         rewrite(&mut fields, &[rewrites("Location", Some(""), "/x")]);
         assert!(fields.is_empty(), "a field that is not there is not made");
+    }
+
+    #[test]
+    fn a_date_stands_in_no_table() {
+        let mut fields = HeaderMap::new();
+        fields.insert(header::DATE, HeaderValue::from_static("Sat, 28 Nov 2026 15:00:00 GMT"));
+        fields.insert(header::SERVER, HeaderValue::from_static("app"));
+        index_no_date(&mut fields);
+        assert!(fields[header::DATE].is_sensitive() && !fields[header::SERVER].is_sensitive());
     }
 
     #[test]

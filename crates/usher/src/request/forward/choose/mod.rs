@@ -260,8 +260,8 @@ impl Chooser {
 
     /// Takes what a request met; tells who is left alone for it.
     pub(super) fn saw(&self, at: usize, met: Met) -> Vec<Ejected> {
-        let now = Instant::now();
-        self.outliers.as_ref().map_or_else(Vec::new, |outliers| outliers.saw(at, met, now))
+        let saw = |outliers: &Arc<Outliers>| outliers.saw(at, met, Instant::now());
+        self.outliers.as_ref().map_or_else(Vec::new, saw)
     }
 
     /// What is known of the upstream at this place.
