@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     Peer, Presented, Protocol, Pulse, Shown, TaskOwner, Tasks, Unread, Watched, aside::Aside,
-    limits,
+    gathered::Gathered, limits,
 };
 
 /// A connection as its handshake left it: one for all of its requests.
@@ -164,7 +164,8 @@ async fn serve_http2(
 ) {
     let pulse = Arc::clone(&connection.pulse);
     let (teller, of) = (service.clone(), Arc::clone(&connection));
-    let watched = Watched::new(stream, Arc::clone(&pulse));
+    let gathered = Gathered::new(stream);
+    let watched = Watched::new(gathered.another(), Arc::clone(&pulse));
     let io = TokioIo::new(watched.telling(move |unread| teller.unread(&of, unread)));
     let streams = tasks.streams_of(TaskOwner::Connection(connection.peer.address));
     let answer = answering(service.clone(), Arc::clone(&connection));
@@ -194,7 +195,7 @@ async fn serve_http2(
         });
         tokio::select! {
             biased; // the bytes first: most wake-ups are for them
-            served = until_closed(served.as_mut(), &pulse) => {
+            served = until_closed(served.as_mut(), &gathered, &pulse) => {
                 return tell(served, &connection, &service);
             }
             end = ends.over() => end,
@@ -207,7 +208,7 @@ async fn serve_http2(
     // GOAWAY first, so that no request is lost; who still does nothing is left.
     tokio::select! {
         biased; // GOAWAY goes out even where its time is over
-        served = until_closed(served, &pulse) => tell(served, &connection, &service),
+        served = until_closed(served, &gathered, &pulse) => tell(served, &connection, &service),
         () = pulse.must_go() => {}
         () = pulse.outstayed(Some(limits::HEAD)) => {}
     }
@@ -218,10 +219,11 @@ async fn serve_http2(
 /// many of them is treated as every client whose streams are malformed.
 async fn until_closed<E>(
     mut served: Pin<&mut impl Future<Output = Result<(), E>>>,
+    gathered: &Gathered<impl Transport>,
     pulse: &Pulse,
 ) -> Result<(), E> {
     for _ in 0..limits::LOCAL_RESETS {
-        served.as_mut().await?;
+        gathered.turns(served.as_mut()).await?;
         if pulse.has_closed() {
             break;
         }

@@ -45,6 +45,10 @@ pub const STREAM_WINDOW: u32 = 1024 * 1024;
 pub const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// What one HTTP/2 stream may buffer towards the client.
 pub const SEND_BUFFER: usize = 256 * 1024;
+/// What one turn of an HTTP/2 connection writes is sent in pieces of this: four TLS records.
+pub const GATHERED: usize = 64 * 1024;
+/// Where so much of an answer waits for its client, no more of it is read from the upstream.
+pub const ANSWER_AHEAD: usize = 128 * 1024;
 /// A PING goes out when an HTTP/2 connection was silent for so long.
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// And is answered within this, or the connection is gone.

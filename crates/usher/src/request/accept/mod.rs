@@ -15,6 +15,7 @@ mod connection;
 mod deadline;
 mod duplex;
 mod frames;
+mod gathered;
 pub mod limits;
 mod listener;
 mod peer;

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::Pulse;
+use super::{Pulse, limits};
 
 /// The bytes of one answer that wait for its client: counted until they are written or dropped.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Held {
 impl Account {
     fn has_room(&self) -> bool {
         let own = self.bytes.load(Ordering::Relaxed);
-        own == 0 || self.pulse.waiting() < self.pulse.may_wait()
+        own == 0 || (own < limits::ANSWER_AHEAD && self.pulse.waiting() < self.pulse.may_wait())
     }
 }
 
@@ -158,5 +158,21 @@ mod tests {
         assert!(bell.0.load(Ordering::Relaxed), "it is told");
         assert_eq!(large.poll_room(&cx), Poll::Ready(()));
         assert_eq!(shares.waiting(), 0);
+    }
+
+    /// What is read ahead for a client that takes nothing lies in memory, and out of the cache.
+    #[test]
+    fn an_answer_that_nobody_takes_is_read_so_far_and_no_further() {
+        let waiting = Waiting::new(Pulse::new(Protocol::Http1));
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        let cx = Context::from_waker(&waker);
+        let piece = waiting.count(Bytes::from(vec![0; limits::ANSWER_AHEAD - 1]));
+        assert_eq!(waiting.poll_room(&cx), Poll::Ready(()), "small pieces go together");
+        let _last = waiting.count(Bytes::from_static(b"x"));
+        assert_eq!(waiting.poll_room(&cx), Poll::Pending);
+        drop(piece);
+        assert!(bell.0.load(Ordering::Relaxed), "it goes on as soon as some of it is written");
+        assert_eq!(waiting.poll_room(&cx), Poll::Ready(()));
     }
 }
