@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use usher::store::MOST_SESSIONS;
 
 use self::held::Held;
-use super::{Load, POLICY, PROXY_CORE, Peers, Scenario, costs::Spread, household, sign_in};
+use super::{Load, POLICY, PROXY_CORE, Peers, Scenario, costs::Spread, sessions, sign_in};
 use crate::{
     certificate::Certificate,
     client::Client,
@@ -267,7 +267,7 @@ impl Scene<'_> {
         sign_in::add_person(&setup)?;
         if what == Many::Sessions {
             let count = u32::try_from(count).unwrap_or(u32::MAX);
-            self.runtime.block_on(household::signs_in(&setup.data(), count))?;
+            self.runtime.block_on(sessions::begin(&setup.data(), count))?;
         }
         let door = setup.open()?;
         let load = Load::new(folder, self.folder, &sign_in::cookie(&setup, &door)?)?;

@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use http::Method;
 
-use super::{Contender, Peers, household, sign_in};
+use super::{Contender, Peers, sessions, sign_in};
 use crate::{
     certificate::Certificate,
     client::{Client, Connection, Protocol},
@@ -130,7 +130,7 @@ impl Scales<'_> {
 
     /// What a fresh one weighs in MiB; usher with many who are signed in.
     async fn idle(&self, contender: Contender) -> Result<f64, Failure> {
-        let running = self.start(contender, "idle", household::SESSIONS).await?;
+        let running = self.start(contender, "idle", sessions::SESSIONS).await?;
         let (_, process) = running.parts()?;
         tokio::time::sleep(SETTLING).await;
         #[expect(clippy::cast_precision_loss, reason = "for people to read")]
@@ -182,7 +182,7 @@ impl Scales<'_> {
         let (policy, core) = ("    allow_public_unauthenticated_access: true\n", None);
         let setup = Setup { usher, folder, certificate, upstream, policy, core };
         sign_in::add_person(&setup)?;
-        household::signs_in(&setup.data(), sessions).await?;
+        sessions::begin(&setup.data(), sessions).await?;
         setup.open().map(Running::Usher)
     }
 

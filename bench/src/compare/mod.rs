@@ -11,7 +11,6 @@ mod audit;
 mod contender;
 mod costs;
 mod handshakes;
-mod household;
 mod latency;
 mod load;
 mod many;
@@ -19,6 +18,7 @@ mod memory;
 mod paced;
 mod peers;
 mod results;
+mod sessions;
 pub mod sign_in;
 
 use std::{
@@ -252,7 +252,7 @@ fn enter(
     let (upstream, policy, core) = (peers.upstream, POLICY, Some(PROXY_CORE));
     let setup = Setup { usher, folder, certificate, upstream, policy, core };
     sign_in::add_person(&setup)?;
-    runtime()?.block_on(household::signs_in(&setup.data(), household::SESSIONS))?;
+    runtime()?.block_on(sessions::begin(&setup.data(), sessions::SESSIONS))?;
     let door = setup.open()?;
     let trust = folder.parent().unwrap_or(folder);
     let load = Load::new(folder, trust, &sign_in::cookie(&setup, &door)?)?;
@@ -269,7 +269,7 @@ fn heading(options: &Options, wanted: &Wanted) {
          peers: one worker, no access log; where a service is asked its CPU counts too\n",
         wanted.seconds().div_ceil(60),
         options.profile,
-        household::SESSIONS
+        sessions::SESSIONS
     );
 }
 

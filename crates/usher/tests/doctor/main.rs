@@ -12,6 +12,6 @@
 mod base;
 mod cures;
 mod front;
-mod house;
 mod seeds;
+mod setup;
 mod slow;
