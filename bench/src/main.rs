@@ -50,7 +50,7 @@ fn run() -> Result<bool, Failure> {
     if what == "rounds" {
         let (step, rounds) = (arguments.next().unwrap_or_default(), arguments.next());
         let rounds = rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
-        return steps::repeat(&step, rounds).map(|()| true);
+        return steps::repeat(&step, rounds).map(|_| true);
     }
     if what == "handshakes" {
         return compare::handshakes(arguments);

@@ -1,41 +1,151 @@
-//! The pure path of a request, step by step, as often as is asked for. Run under callgrind by
-//! `instructions`, which counts what a round costs.
+//! The pure path of a request, step by step, as often as is asked for, by the functions that serve.
+//! Run under callgrind by `instructions`, which counts what a step costs.
 
-use std::{hint::black_box, net::IpAddr};
+use std::{
+    hint::black_box,
+    net::{Ipv4Addr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, Request, Response, header, request::Parts, response};
+use tempfile::TempDir;
+use usher::{
+    request::{
+        Seen,
+        accept::{Connection, Presented, Protocol, Pulse, Shown},
+        authorize::{self, Grounds, Permitted, Unbound},
+        identify::{self, Asker, Identified, Identity, LiveSession, SessionStore as _, Verifier},
+        record::{By, Decided, Format, Log, Recorder},
+        route::{self, Routed},
+        shape::{self, Signer, Upward},
+    },
+    store::Store,
+};
 use usher_rules::{
     config::{self, Environment, Input, NoFiles},
-    fields::{
-        Forwarded, Owned, clean_referer, join_cookies, other_methods, remove_cookie,
-        remove_credentials, remove_hop_by_hop, remove_identity, set_forwarded,
-    },
-    names::{Authority, EscapedSlashes, RequestPath, is_registered},
+    fields::{join_cookies, one_length, reader},
+    mcp::Message,
+    people::Member,
     plan::{self, Plan, Route},
-    policy::{Facts, RequestFacts, Verdict},
     secret::Secret,
-    session::{CookieNames, Credential, Handle, Keys, SessionId, credential_by},
-    signin::Imagined,
-    time::UnixTime,
+    session::{Handle, Keys, Means, SessionId},
+    signin::member_signs_in,
+    time::{Now, UnixTime},
 };
 
 use crate::failure::Failure;
 
-const HOST: &str = "app50.home.arpa";
-const PATH: &str = "/Videos/42/stream.mp4";
-
+/// How many hosts take turns: one alone would be counted by its luck in the table of hosts.
+pub const HOSTS: u8 = 16;
+const PATH: &str = "/Videos/42/stream.mp4?mediaSourceId=42&static=true";
+const REQUEST_ID: &str = "8d7c0c3e-6a52-4c8e-9a53-f1d2b0a94e11";
 const POLICY: &str = include_str!("../ten-criteria.yaml");
+const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
+const LIFE: Duration = Duration::from_secs(14 * 3600);
 
-/// What every round begins with.
-struct Request {
-    plan: Plan,
-    keys: Keys,
-    fields: HeaderMap,
-    peer: HeaderValue,
+/// One step of the path, or what one of them does at times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    See,
+    Route,
+    Identify,
+    Authorize,
+    /// The decision line.
+    Record,
+    Shape,
+    ShapeBack,
+    /// An assertion is made and signed, as for a session's first request in half a minute.
+    Assert,
 }
 
-impl Request {
-    fn new() -> Option<Self> {
+/// Every step, in the order of the path.
+const STEPS: [(&str, Step); 8] = [
+    ("see", Step::See),
+    ("route", Step::Route),
+    ("identify", Step::Identify),
+    ("authorize", Step::Authorize),
+    ("record", Step::Record),
+    ("shape", Step::Shape),
+    ("shape-back", Step::ShapeBack),
+    ("assert", Step::Assert),
+];
+
+/// What ends the names of steps over each HTTP.
+const PROTOCOLS: [(&str, Protocol); 2] = [("h1", Protocol::Http1), ("h2", Protocol::Http2)];
+
+/// What each step is called over each HTTP.
+pub fn names() -> impl Iterator<Item = String> {
+    let of = |(protocol, _)| STEPS.map(|(step, _)| format!("{step}-{protocol}"));
+    PROTOCOLS.into_iter().flat_map(of)
+}
+
+fn named(name: &str) -> Option<(Step, Protocol)> {
+    let (step, protocol) = name.rsplit_once('-')?;
+    let step = STEPS.into_iter().find(|(known, _)| *known == step)?.1;
+    Some((step, PROTOCOLS.into_iter().find(|(known, _)| *known == protocol)?.1))
+}
+
+/// Goes the whole way that often, and tells how long one step of it took each time.
+pub fn repeat(name: &str, rounds: u32) -> Result<Vec<Duration>, Failure> {
+    Way::prepare()?.repeat(name, rounds)
+}
+
+/// What is counted, by this name: see `instructions`. It does something behind the call, or the call
+/// would be a jump, which callgrind takes for no end of it.
+#[inline(never)]
+fn counted_step(step: &mut dyn FnMut()) {
+    step();
+    black_box(());
+}
+
+/// Which step is counted, and how long it took so far.
+struct Scales {
+    counted: Option<Step>,
+    taken: Vec<Duration>,
+}
+
+impl Scales {
+    /// Takes a step, counted where it is the one.
+    fn take<T>(&mut self, step: Step, work: impl FnOnce() -> Option<T>) -> Option<T> {
+        if self.counted != Some(step) {
+            return work();
+        }
+        let (mut work, mut given) = (Some(work), None);
+        let mut once = || given = work.take().and_then(|work| work());
+        let begun = Instant::now();
+        counted_step(black_box(&mut once as &mut dyn FnMut()));
+        self.taken.push(begun.elapsed());
+        given
+    }
+}
+
+/// What all requests have in common.
+struct Way {
+    plan: Arc<Plan>,
+    keys: Arc<Keys>,
+    verifier: Verifier,
+    signer: Signer,
+    store: Store,
+    recorder: Recorder,
+    now: Now,
+    request_id: HeaderValue,
+    answer: response::Parts,
+    /// Kept for as long as the store is open.
+    _folder: TempDir,
+}
+
+/// Somebody who is signed in on one host, and what they ask.
+struct Visitor {
+    connection: Arc<Connection>,
+    head: Parts,
+}
+
+impl Way {
+    /// A plan of a hundred hosts, and a session on each that is asked for.
+    fn prepare() -> Result<Self, Failure> {
         let routes = (0..100).map(|at| {
             format!(
                 "- {{from: 'https://app{at}.home.arpa', to: 'http://127.0.0.1:9', policy: *ten, \
@@ -44,154 +154,247 @@ impl Request {
         });
         let text = POLICY.to_owned() + &routes.collect::<String>();
         let draft = config::read(Input { name: None, text: &text }, &Environment::new());
-        let (plan, _) = plan::compile(draft, &NoFiles).ok()?;
-        let keys = Keys::derive(&Secret::new([1; 32]), &Secret::new([2; 32])).ok()?;
+        let (plan, _) = plan::compile(draft, &NoFiles)
+            .map_err(|_| Failure::Usage("the config has problems".into()))?;
+        let keys = Keys::derive(&Secret::new([1; 32]), &Secret::new([2; 32]));
+        let keys = Arc::new(keys.map_err(Failure::exchange("keys"))?);
+        let pem = Signer::generate_pem().map_err(Failure::exchange("signer"))?;
+        let signer = Signer::from_pem(pem.expose()).map_err(Failure::exchange("signer"))?;
+        let folder = tempfile::tempdir().map_err(Failure::io("a folder"))?;
+        let store = Store::open(folder.path()).map_err(Failure::exchange("store"))?;
+        let provider = plan.sign_in.providers.first().id();
+        let member = Member {
+            id: "ann".into(),
+            email: "ann@example.com".into(),
+            groups: vec!["family".into()],
+            ..Member::default()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(Failure::io("runtime"))?;
+        for nth in 0..HOSTS {
+            let told = member_signs_in(&member, Means::Password, NOW);
+            let session = told.begin(session_of(nth), provider, NOW, NOW.plus(LIFE));
+            runtime.block_on(store.insert(session)).map_err(Failure::exchange("a session"))?;
+        }
+        let now = Now { wall: NOW, wall_millis: 0, monotonic: Instant::now() };
+        Ok(Self {
+            plan: Arc::new(plan),
+            verifier: Verifier::new(Arc::clone(&keys)),
+            keys,
+            signer,
+            store,
+            recorder: Recorder::new([Log::new(std::io::sink(), Format::Json)]),
+            now,
+            request_id: HeaderValue::from_static(REQUEST_ID),
+            answer: answer().ok_or_else(|| Failure::Usage("an answer".into()))?,
+            _folder: folder,
+        })
+    }
+
+    fn repeat(&self, name: &str, rounds: u32) -> Result<Vec<Duration>, Failure> {
+        let wrong =
+            |what: &str| Failure::Program { program: name.to_owned(), what: what.to_owned() };
+        let (step, protocol) = named(name).ok_or_else(|| wrong("no step is called that"))?;
+        let visitors = (0..HOSTS).map(|nth| self.visitor(nth, protocol));
+        let visitors = visitors.collect::<Option<Vec<_>>>();
+        let visitors = visitors.ok_or_else(|| wrong("nobody can ask that"))?;
+        let mut scales = Scales { counted: None, taken: Vec::new() };
+        // Once with each for whatever is made at its first use: an assertion, what is kept of a cookie.
+        let first = visitors.iter().map(|visitor| (visitor, None));
+        let counted = (0..rounds).zip(visitors.iter().cycle());
+        for (visitor, counted) in first.chain(counted.map(|(_, visitor)| (visitor, Some(step)))) {
+            scales.counted = counted;
+            self.go(visitor, &mut scales).ok_or_else(|| wrong("it measures something else"))?;
+        }
+        Ok(scales.taken)
+    }
+
+    /// The request of that host's visitor, as a browser sends it.
+    fn visitor(&self, nth: u8, protocol: Protocol) -> Option<Visitor> {
+        let host = format!("app{nth}.home.arpa");
         let handle = Handle {
-            session: SessionId::from_random([7; 16]),
+            session: session_of(nth),
             subject: "ann".into(),
             idp_id: None,
             issuer: None,
-            audience: vec![HOST.into()],
+            audience: vec![host.as_str().into()],
             issued_at: None,
             depends_on_time: false,
         };
-        let cookie = format!("{}={}", plan.cookie.host_name, keys.sign_handle(&handle));
-        let fields = fields(&cookie)?;
-        Some(Self { plan, keys, fields, peer: HeaderValue::from_static("203.0.113.7") })
-    }
-
-    fn route(&self, host: &str) -> Option<&Route> {
-        let authority = Authority::parse(black_box(host)).ok()?;
-        let path = RequestPath::parse_as(black_box(PATH), EscapedSlashes::Keep).ok()?;
-        self.plan.route_at(&authority, path.wire()).map(AsRef::as_ref)
-    }
-
-    fn identify(&self) -> Option<SessionId> {
-        let verify = |token: &str, _| {
-            self.keys.verify_handle(token, UnixTime::EARLIEST).map(std::sync::Arc::new)
+        let session = format!("{}={}", self.plan.cookie.host_name, self.keys.sign_handle(&handle));
+        let referer = format!("https://{host}/web/index.html");
+        let mut head = match protocol {
+            Protocol::Http1 => Request::get(PATH)
+                .header("host", &host)
+                .header("connection", "keep-alive")
+                .header("cookie", format!("theme=dark; {session}")),
+            // RFC 9113 §8.2.3: browsers send a field for each cookie
+            Protocol::Http2 => Request::get(format!("https://{host}{PATH}"))
+                .header("cookie", "theme=dark")
+                .header("cookie", session),
         };
-        let names = CookieNames::of(&self.plan.cookie);
-        match credential_by(&verify, black_box(&self.fields), None, names) {
-            Credential::Good(handle, _) => Some(handle.session.clone()),
-            Credential::Absent | Credential::Bad(..) | Credential::Contradiction(_) => None,
+        for (name, value) in [
+            (header::USER_AGENT, "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0"),
+            (header::ACCEPT, "video/webm,video/ogg,video/*;q=0.9,audio/*;q=0.6"),
+            (header::ACCEPT_LANGUAGE, "en-GB,en;q=0.5"),
+            (header::ACCEPT_ENCODING, "identity"),
+            (header::RANGE, "bytes=0-"),
+            (header::REFERER, &*referer),
+            (HeaderName::from_static("sec-fetch-dest"), "video"),
+            (HeaderName::from_static("sec-fetch-mode"), "no-cors"),
+            (HeaderName::from_static("sec-fetch-site"), "same-origin"),
+        ] {
+            head = head.header(name, value);
+        }
+        let connection = Arc::new(Connection {
+            peer: SocketAddr::from((Ipv4Addr::new(203, 0, 113, 7), 40_000)).into(),
+            server_name: Some(host.into()),
+            shown: Shown::default(),
+            presented: Arc::new(Presented::default()),
+            pulse: Pulse::new(protocol),
+        });
+        let (head, ()) = head.body(()).ok()?.into_parts();
+        Some(Visitor { connection, head })
+    }
+
+    /// As `request/path.rs` goes it with what is for an app. What each step gives is looked at, so that
+    /// it measures what it says.
+    fn go(&self, visitor: &Visitor, scales: &mut Scales) -> Option<()> {
+        let mut head = visitor.head.clone();
+        let seen = scales.take(Step::See, || {
+            join_cookies(&mut head.headers);
+            let reader = reader(&head.method, &head.headers);
+            let connection = Arc::clone(&visitor.connection);
+            Some(Seen::of(&head, Arc::clone(&self.plan), connection, self.now, reader))
+        })?;
+        let routed = scales.take(Step::Route, || {
+            one_length(&mut head.headers).ok()?;
+            route::find(&self.plan, &visitor.connection, &head).ok()
+        })?;
+        let route = routed.route()?;
+        let identity =
+            scales.take(Step::Identify, || self.identify(&head, &routed))?.on(route, &self.plan);
+        let (seen, routed, identity) = (&seen, &routed, &identity);
+        let request = Identified { head, seen, routed, identity, message: Message::default() };
+        let (permitted, grounds) = scales.take(Step::Authorize, || {
+            authorize::permit(request, (route, None), |_| Unbound::No).ok()
+        })?;
+        let decided = self.decided(identity, (routed, route), (&permitted, &grounds));
+        scales.take(Step::Record, || {
+            self.recorder.decided(decided);
+            Some(())
+        })?;
+        self.recorder.flush();
+        let shaped = scales.take(Step::Shape, || {
+            self.shaped((routed, route), &visitor.connection.peer.text, permitted)
+        })?;
+        let fields = &shaped.request().headers;
+        let is_told = fields.contains_key("x-pomerium-jwt-assertion");
+        let mut answer = self.answer.clone();
+        let public = &routed.authority_field;
+        scales.take(Step::ShapeBack, || {
+            shape::toward_client(&mut answer, &self.plan, route, public);
+            Some(())
+        })?;
+        // to whom nothing was given yet
+        let live = LiveSession::new(identity.session()?.signed_in().clone());
+        let signer = &self.signer;
+        let host = routed.authority.host.as_str();
+        scales.take(Step::Assert, || {
+            shape::identity_fields(&self.plan, signer, Some(&live), (host, route), NOW)
+        })?;
+        let is_shaped = is_told && fields.get("x-forwarded-for").is_some();
+        (is_shaped && !answer.headers.contains_key(header::CONNECTION)).then_some(())
+    }
+
+    /// Whoever is known without asking anybody.
+    fn identify(&self, head: &Parts, routed: &Routed) -> Option<Identity> {
+        let host = routed.sign_in_host().as_str();
+        let asker = Asker { fields: &head.headers, uri: &head.uri, host, now: self.now };
+        let who = pin!(identify::who(&self.plan, &self.verifier, &self.store, asker));
+        match who.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(identity)) => Some(identity),
+            Poll::Ready(Err(_)) | Poll::Pending => None,
         }
     }
 
-    /// By the one reading that there is of it.
-    fn authorize(&self, route: &Route, facts: &Facts<'_>) -> Option<Verdict> {
-        let others = other_methods("GET", black_box(&self.fields), None, is_registered);
-        others.is_empty().then(|| route.policy.decide(black_box(facts)).verdict)
-    }
-
-    /// As `toward_upstream` does it, up to what is signed.
-    fn shape(&self, route: &Route) -> HeaderMap {
-        let mut fields = black_box(&self.fields).clone();
-        join_cookies(&mut fields);
-        remove_hop_by_hop(&mut fields);
-        remove_credentials(&mut fields);
-        remove_cookie(&mut fields, &self.plan.cookie.name);
-        clean_referer(&mut fields);
-        let (by_route, let_through) = (&*route.own_request, &*route.client_identity);
-        let claim_fields = &self.plan.claim_fields;
-        remove_identity(&mut fields, Owned { claim_fields, by_route, let_through });
-        let (trusted_hops, skip_append) = (self.plan.xff_num_trusted_hops, false);
-        let authority = fields.get(header::HOST).cloned();
-        let forwarded = Forwarded {
-            peer: &self.peer,
-            authority: authority.as_ref(),
-            trusted_hops,
-            skip_append,
-        };
-        set_forwarded(&mut fields, forwarded);
-        fields
-    }
-}
-
-/// As a browser sends them.
-fn fields(cookie: &str) -> Option<HeaderMap> {
-    let lines = [
-        ("host", HOST),
-        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
-        ("accept", "video/webm,video/ogg,video/*;q=0.9,application/ogg;q=0.7,audio/*;q=0.6"),
-        ("accept-language", "en-GB,en;q=0.5"),
-        ("accept-encoding", "identity"),
-        ("range", "bytes=0-"),
-        ("referer", "https://app50.home.arpa/web/index.html"),
-        ("cookie", cookie),
-        ("sec-fetch-dest", "video"),
-        ("sec-fetch-mode", "no-cors"),
-        ("sec-fetch-site", "same-origin"),
-        ("connection", "keep-alive"),
-    ];
-    let line = |(name, value): &(&'static str, &str)| {
-        Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?))
-    };
-    lines.iter().map(line).collect()
-}
-
-/// Every step, in the order of the path.
-pub const STEPS: [&str; 4] = ["route", "identify", "authorize", "shape"];
-
-/// How many hosts take turns: one alone would be counted by its luck in the table of hosts.
-const HOSTS: usize = 16;
-
-/// Does one step that often. What it gives is looked at, so that it measures what it says.
-pub fn repeat(step: &str, rounds: u32) -> Result<(), Failure> {
-    let wrong = |what: &str| Failure::Program { program: step.to_owned(), what: what.to_owned() };
-    let request = Request::new().ok_or_else(|| wrong("the config has problems"))?;
-    let groups = Some(vec!["family".into()]);
-    let ann = Imagined { email: "ann@example.com".into(), groups, ..Imagined::default() };
-    let ann = ann.signed_in("builtin", UnixTime::EARLIEST);
-    let asked = RequestFacts {
-        method: "GET",
-        path: PATH,
-        source: Some(IpAddr::from([203, 0, 113, 7])),
-        tool: None,
-        origin: None,
-        access_control_request_method: None,
-    };
-    let facts = Facts::of(Some(&ann), asked);
-    let hosts: Vec<_> = (0..HOSTS).map(|at| format!("app{at}.home.arpa")).collect();
-    let routed = hosts.iter().map(|host| Some((host.as_str(), request.route(host)?)));
-    let routed = routed.collect::<Option<Vec<_>>>().ok_or_else(|| wrong("no route takes it"))?;
-    // Once for whatever is made at its first use.
-    for rounds in [1, rounds] {
-        if !counted_rounds(step, rounds, (&request, &facts), &routed) {
-            return Err(wrong("it measures something else"));
+    /// As `journey` tells it of what a policy let in.
+    fn decided<'a>(
+        &'a self,
+        identity: &'a Identity,
+        (routed, route): (&'a Routed, &'a Route),
+        (permitted, grounds): (&'a Permitted<Parts>, &'a Grounds),
+    ) -> Decided<'a> {
+        Decided {
+            plan: &self.plan,
+            request_id: REQUEST_ID,
+            check_request_id: "",
+            method: &permitted.request().method,
+            host: routed.authority_field.to_str().unwrap_or_default(),
+            path: routed.path.wire(),
+            ip: "203.0.113.7",
+            identity,
+            route: Some(route),
+            by: By::grounds(grounds, permitted.asked()),
+            at: self.now,
         }
     }
-    Ok(())
-}
 
-/// What is counted, by this name: see `instructions`.
-#[inline(never)]
-fn counted_rounds(
-    step: &str,
-    rounds: u32,
-    (request, facts): (&Request, &Facts<'_>),
-    routed: &[(&str, &Route)],
-) -> bool {
-    let mut turns = (0..rounds).zip(routed.iter().cycle());
-    turns.all(|(_, &(host, route))| {
-        black_box(match step {
-            "route" => request.route(host).is_some(),
-            "identify" => request.identify().is_some(),
-            "authorize" => request.authorize(route, facts) == Some(Verdict::Allow),
-            "shape" => request.shape(route).contains_key("x-forwarded-for"),
-            _ => false,
+    fn shaped(
+        &self,
+        (routed, route): (&Routed, &Route),
+        peer: &HeaderValue,
+        permitted: Permitted<Parts>,
+    ) -> Option<Permitted<Parts>> {
+        let path = shape::upstream_path(route, &routed.path)?;
+        permitted.shaped(|head, standing| {
+            let upward = Upward {
+                plan: &self.plan,
+                signer: &self.signer,
+                verifier: &self.verifier,
+                path,
+                authority: &routed.authority_field,
+                peer,
+                request_id: &self.request_id,
+                now: NOW,
+            };
+            shape::toward_upstream(head, standing, upward)
         })
-    })
+    }
+}
+
+fn session_of(nth: u8) -> SessionId {
+    SessionId::from_random([nth; 16])
+}
+
+/// As an app begins a film.
+fn answer() -> Option<response::Parts> {
+    let answer = Response::builder()
+        .status(206)
+        .header("content-type", "video/mp4")
+        .header("content-length", "1048576")
+        .header("content-range", "bytes 0-1048575/1048576")
+        .header("accept-ranges", "bytes")
+        .header("date", "Fri, 15 Jan 2027 08:00:00 GMT")
+        .header("server", "Kestrel")
+        .header("connection", "keep-alive")
+        .header("set-cookie", "theme=dark; path=/")
+        .header("last-modified", "Thu, 14 Jan 2027 08:00:00 GMT");
+    answer.body(()).ok().map(|answer| answer.into_parts().0)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{STEPS, repeat};
+    use super::{Way, names};
 
     #[test]
     fn every_step_does_what_it_says() {
-        for step in STEPS {
-            repeat(step, 32).unwrap();
+        let way = Way::prepare().unwrap();
+        for step in names() {
+            assert_eq!(way.repeat(&step, 32).unwrap().len(), 32, "{step}");
         }
-        assert!(repeat("another", 1).is_err());
+        for step in ["another-h1", "route-h3", "route"] {
+            assert!(way.repeat(step, 1).is_err(), "{step}");
+        }
     }
 }

@@ -15,7 +15,7 @@ pub fn measure(arguments: &[String], log: &mut Log) -> Outcome {
 }
 
 /// `cargo xtask instructions`: what the steps of the pure path cost, in what is shipped; fails
-/// where one costs more than `bench/instructions.txt` knows.
+/// where one costs otherwise than `bench/instructions.txt` says.
 pub fn instructions(arguments: &[String], log: &mut Log) -> Outcome {
     log.step("programs", || tools::debian(&[("valgrind", "valgrind")]))?;
     build("dist", log)?;

@@ -36,7 +36,7 @@ Usage: cargo xtask <CHORE>
   measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets; then
                     ten seconds of reload-storm
   instructions [--renew]
-                    What a request costs in instructions, step by step, and whether it grew
+                    What a request costs in instructions, step by step, beside what is known
   siege [--short] [--kind NAME]
                     1,000 hostile clients of each kind, and a film, a sign-in, a reload beside them
   reload-storm [--short]

@@ -101,6 +101,11 @@ impl Contender {
         matches!(self, Self::NginxTuned | Self::Haproxy | Self::Before | Self::Usher)
     }
 
+    /// Whose memory is told: what is asked of a service, or how large buffers are, changes little.
+    pub const fn is_weighed(self) -> bool {
+        !self.asks() && !matches!(self, Self::Nginx)
+    }
+
     /// What usher may cost at most for each unit that this one costs.
     pub const fn aim(self, scenario: Scenario) -> Option<f64> {
         match (scenario, self) {

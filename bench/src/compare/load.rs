@@ -159,7 +159,7 @@ impl Load {
                 }
                 words.push(&film);
                 let said = self.output("h2load", address, &words)?;
-                let done = requests_of_h2load(&said).filter(|done| *done == f64::from(FILMS));
+                let done = all_of_h2load(&said, FILMS);
                 #[expect(clippy::cast_precision_loss, reason = "a power of two")]
                 let gib = FILM as f64 / (1_u64 << 30) as f64;
                 done.map(|films| films * gib).ok_or_else(|| unclear("h2load", &said))
@@ -187,7 +187,7 @@ impl Load {
         }
         words.push(&small);
         let said = self.output("h2load", address, &words)?;
-        let done = requests_of_h2load(&said).filter(|done| *done == f64::from(count));
+        let done = all_of_h2load(&said, count);
         done.map(drop).ok_or_else(|| unclear("h2load", &said))
     }
 
@@ -286,13 +286,18 @@ fn requests_of_h2load(said: &str) -> Option<f64> {
     (others && succeeded > 0.0).then_some(succeeded)
 }
 
+/// `None` where not each of so many was answered.
+fn all_of_h2load(said: &str, count: u32) -> Option<f64> {
+    requests_of_h2load(said).filter(|done| *done == f64::from(count))
+}
+
 fn unclear(program: &str, said: &str) -> Failure {
     Failure::Program { program: program.into(), what: said.into() }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{requests_of_h2load, requests_of_wrk};
+    use super::{all_of_h2load, requests_of_h2load, requests_of_wrk};
 
     #[test]
     fn what_the_programs_say() {
@@ -302,6 +307,8 @@ mod tests {
         assert_eq!(requests_of_wrk(&format!("{wrk}  Non-2xx or 3xx responses: 1\n")), None);
         let h2load = "requests: 9 total\nstatus codes: 8 2xx, 0 3xx, 0 4xx, 0 5xx\n";
         assert_eq!(requests_of_h2load(h2load), Some(8.0));
+        assert_eq!(all_of_h2load(h2load, 8), Some(8.0));
+        assert_eq!(all_of_h2load(h2load, 9), None, "one was lost");
         assert_eq!(requests_of_h2load(&h2load.replace("0 4xx", "1 4xx")), None);
         assert_eq!(requests_of_h2load("status codes: 0 2xx, 0 3xx, 0 4xx, 0 5xx"), None);
     }

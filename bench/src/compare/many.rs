@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use usher::store::MOST_SESSIONS;
 
 use self::held::Held;
-use super::{Load, POLICY, PROXY_CORE, Peers, Scenario, costs::Spread, household, sign_in};
+use super::{Load, POLICY, PROXY_CORE, Peers, Scenario, costs::Spread, sessions, sign_in};
 use crate::{
     certificate::Certificate,
     client::Client,
@@ -60,6 +60,27 @@ impl Many {
             Self::Sessions => "sessions",
             Self::Sockets => "idle WebSockets",
             Self::Readers => "slow readers",
+        }
+    }
+
+    /// Those whose name has `kind` in it; all where there is none.
+    pub fn named(kind: Option<&str>) -> Result<Vec<Self>, Failure> {
+        let is_named = |it: &Self| kind.is_none_or(|kind| it.name().contains(kind));
+        let named: Vec<Self> = Self::ALL.into_iter().filter(is_named).collect();
+        if named.is_empty() {
+            let all = Self::ALL.map(Self::name).join(", ");
+            return Err(Failure::Usage(format!("--kind `{}`: of {all}", kind.unwrap_or_default())));
+        }
+        Ok(named)
+    }
+
+    /// About how long it takes to have a tenth and the whole of them.
+    pub const fn seconds(self) -> usize {
+        match self {
+            Self::Routes => 30,
+            Self::Sessions => 60,
+            Self::Sockets => 90,
+            Self::Readers => 60,
         }
     }
 
@@ -151,19 +172,18 @@ pub fn table(grown: &[Growth]) -> Table {
     table
 }
 
-/// Measures those whose name has `--kind` in it; all where it is not given.
+/// Measures each of these.
 pub fn measure(
     options: &Options,
+    wanted: &[Many],
     folder: &Path,
     repetitions: usize,
 ) -> Result<Vec<Growth>, Failure> {
     let Some(usher) = options.usher.as_deref() else { return Ok(Vec::new()) };
     let files = files_at_most()?;
     let runtime = beside()?;
-    let named =
-        |what: &Many| options.kind.as_ref().is_none_or(|kind| what.name().contains(kind.as_str()));
     let mut grown = Vec::new();
-    for what in Many::ALL.into_iter().filter(named) {
+    for what in wanted.iter().copied() {
         let folder = folder.join(format!("many-{}", what.name().replace(' ', "-")));
         fs::create_dir(&folder).map_err(Failure::io("a folder"))?;
         let certificate = Certificate::make(&folder, &[HOST, OPEN, "*.many.test"])?;
@@ -247,7 +267,7 @@ impl Scene<'_> {
         sign_in::add_person(&setup)?;
         if what == Many::Sessions {
             let count = u32::try_from(count).unwrap_or(u32::MAX);
-            self.runtime.block_on(household::signs_in(&setup.data(), count))?;
+            self.runtime.block_on(sessions::begin(&setup.data(), count))?;
         }
         let door = setup.open()?;
         let load = Load::new(folder, self.folder, &sign_in::cookie(&setup, &door)?)?;
@@ -301,6 +321,14 @@ mod tests {
         ] {
             assert_eq!(what.possible(files), possible, "{what:?} with {files} files");
         }
+    }
+
+    #[test]
+    fn a_part_of_a_name_is_enough() {
+        assert_eq!(Many::named(Some("Socket")).unwrap(), [Many::Sockets]);
+        assert_eq!(Many::named(None).unwrap(), Many::ALL);
+        let told = Many::named(Some("films")).unwrap_err().to_string();
+        assert!(told.contains("`films`: of routes, sessions"), "{told}");
     }
 
     #[test]

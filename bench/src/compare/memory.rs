@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use http::Method;
 
-use super::{Contender, Peers, household, sign_in};
+use super::{Contender, Peers, sessions, sign_in};
 use crate::{
     certificate::Certificate,
     client::{Client, Connection, Protocol},
@@ -18,6 +18,9 @@ use crate::{
 
 /// How many connections of each kind are held at once.
 const HELD: usize = 1_000;
+
+/// How long one is left alone before it is weighed.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// Usher's aims: MiB at idle, KiB for each WebSocket, KiB for each connection of HTTP/2.
 pub const AIMS: [f64; 3] = [24.0, 16.0, 24.0];
@@ -44,14 +47,13 @@ impl Weight {
         folder: &Path,
         certificate: &Certificate,
     ) -> Result<Vec<Self>, Failure> {
-        let weighed = |it: &&Contender| !it.asks() && !matches!(it, Contender::Nginx);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(Failure::io("runtime"))?;
         contenders
             .iter()
-            .filter(weighed)
+            .filter(|it| it.is_weighed())
             .map(|contender| {
                 let scales = Scales { options, folder, certificate };
                 runtime.block_on(scales.weigh(*contender))
@@ -103,11 +105,14 @@ enum Running {
 }
 
 impl Running {
-    fn parts(&self) -> Option<(SocketAddr, &Process)> {
+    /// Where it listens, and the process that is weighed.
+    fn parts(&self) -> Result<(SocketAddr, &Process), Failure> {
         match self {
-            Self::Usher(door) => Some((door.address, &door.process)),
+            Self::Usher(door) => Ok((door.address, &door.process)),
             Self::Peer(peers, contender) => {
-                peers.of(*contender).map(|asked| (asked.address, asked.proxy))
+                let asked = peers.of(*contender);
+                let asked = asked.ok_or_else(|| Failure::Usage(contender.slug().into()))?;
+                Ok((asked.address, asked.proxy))
             }
         }
     }
@@ -115,44 +120,56 @@ impl Running {
 
 impl Scales<'_> {
     async fn weigh(&self, contender: Contender) -> Result<Weight, Failure> {
-        let (idle, socket) = self
-            .with(contender, "sockets", async |client| sockets::open(client, HELD).await)
-            .await?;
+        let idle = self.idle(contender).await?;
+        let sockets = async |client: &Client| sockets::open(client, HELD).await;
+        let socket = self.each(contender, "sockets", sockets).await?;
         // by another process: memory that the first has kept would hold these for nothing
-        let (_, http2) = self.with(contender, "http2", connections).await?;
-        #[expect(clippy::cast_precision_loss, reason = "for people to read")]
-        Ok(Weight { contender, idle: idle as f64 / 1024.0, socket, http2 })
+        let http2 = self.each(contender, "http2", connections).await?;
+        Ok(Weight { contender, idle, socket, http2 })
     }
 
-    /// What a fresh one weighs at idle in KiB, and then each of what `open` holds open.
-    async fn with<T>(
+    /// What a fresh one weighs in MiB; usher with many who are signed in.
+    async fn idle(&self, contender: Contender) -> Result<f64, Failure> {
+        let running = self.start(contender, "idle", sessions::SESSIONS).await?;
+        let (_, process) = running.parts()?;
+        tokio::time::sleep(SETTLING).await;
+        #[expect(clippy::cast_precision_loss, reason = "for people to read")]
+        let mib = process.proportional()? as f64 / 1024.0;
+        Ok(mib)
+    }
+
+    /// What each of those weighs in KiB that `open` holds open. Nobody is signed in to usher there:
+    /// what it frees once it has read ten thousand sessions would hold a thousand connections, and
+    /// they would seem to take nothing.
+    async fn each<T>(
         &self,
         contender: Contender,
         name: &str,
         open: impl AsyncFn(&Client) -> Result<Vec<T>, Failure>,
-    ) -> Result<(u64, f64), Failure> {
-        let folder = self.folder.join(format!("weigh-{}-{name}", contender.slug()));
-        fs::create_dir(&folder).map_err(Failure::io("a folder"))?;
-        let running = self.start(contender, &folder, upstream::start().await?).await?;
-        let (address, process) =
-            running.parts().ok_or_else(|| Failure::Usage(contender.slug().into()))?;
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let idle = process.proportional()?;
+    ) -> Result<f64, Failure> {
+        let running = self.start(contender, name, 0).await?;
+        let (address, process) = running.parts()?;
         let client = Client::new(address, HOST, self.certificate)?;
         let before = self.settled(&client, process).await?;
         let held = open(&client).await?;
-        tokio::time::sleep(Duration::from_secs(2)).await; // what opening took is let go of
+        tokio::time::sleep(SETTLING).await; // what opening took is let go of
         let weight = process.proportional()?.saturating_sub(before);
         drop(held);
-        Ok((idle, each(weight)))
+        #[expect(clippy::cast_precision_loss, reason = "for people to read")]
+        let each = weight as f64 / HELD as f64;
+        Ok(each)
     }
 
+    /// Starts one in a folder of its own; usher with so many who are signed in.
     async fn start(
         &self,
         contender: Contender,
-        folder: &Path,
-        upstream: SocketAddr,
+        name: &str,
+        sessions: u32,
     ) -> Result<Running, Failure> {
+        let folder = self.folder.join(format!("weigh-{}-{name}", contender.slug()));
+        fs::create_dir(&folder).map_err(Failure::io("a folder"))?;
+        let (folder, upstream) = (&*folder, upstream::start().await?);
         let (today, before) = (self.options.usher.as_deref(), self.options.before.as_deref());
         let usher = contender.ours(today, before);
         let certificate = self.certificate;
@@ -165,7 +182,7 @@ impl Scales<'_> {
         let (policy, core) = ("    allow_public_unauthenticated_access: true\n", None);
         let setup = Setup { usher, folder, certificate, upstream, policy, core };
         sign_in::add_person(&setup)?;
-        household::signs_in(&setup.data(), household::SESSIONS).await?;
+        sessions::begin(&setup.data(), sessions).await?;
         setup.open().map(Running::Usher)
     }
 
@@ -175,7 +192,7 @@ impl Scales<'_> {
             let mut connection = client.connect(protocol).await?;
             client.send(&mut connection, Method::GET, "/here", 0).await?;
         }
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(SETTLING).await;
         process.proportional()
     }
 }
@@ -189,9 +206,4 @@ async fn connections(client: &Client) -> Result<Vec<Connection>, Failure> {
         held.push(connection);
     }
     Ok(held)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people to read")]
-fn each(kib: u64) -> f64 {
-    kib as f64 / HELD as f64
 }

@@ -11,7 +11,6 @@ mod audit;
 mod contender;
 mod costs;
 mod handshakes;
-mod household;
 mod latency;
 mod load;
 mod many;
@@ -19,6 +18,7 @@ mod memory;
 mod paced;
 mod peers;
 mod results;
+mod sessions;
 pub mod sign_in;
 
 use std::{
@@ -40,6 +40,7 @@ use crate::{
 use contender::Contender;
 use costs::{Costs, Row};
 use load::{Load, Scenario};
+use many::Many;
 use memory::Weight;
 use peers::Asked;
 use results::Results;
@@ -70,7 +71,7 @@ struct Wanted {
     scenarios: Vec<Scenario>,
     latency: bool,
     weights: bool,
-    many: bool,
+    many: Vec<Many>,
     repetitions: usize,
 }
 
@@ -92,6 +93,8 @@ impl Wanted {
         let tests: Vec<&str> = Scenario::ALL.iter().map(|it| it.slug()).chain(others).collect();
         let tests = chosen("tests", &options.tests, &tests, |it| *it)?;
         let is_quick = |it: &Scenario| !options.short || it.is_small();
+        let mut many = Many::named(options.kind.as_deref())?;
+        many.retain(|_| options.usher.is_some() && tests.contains(&many::MANY) && !options.short);
         Ok(Self {
             contenders: contenders.into_iter().filter(|it| is_there(*it)).collect(),
             scenarios: Scenario::ALL
@@ -99,7 +102,7 @@ impl Wanted {
                 .filter(|it| tests.contains(&it.slug()) && is_quick(it))
                 .collect(),
             latency: tests.contains(&latency::LATENCY) && !options.short,
-            many: tests.contains(&many::MANY) && !options.short,
+            many,
             weights: tests.contains(&MEMORY) && !options.short,
             repetitions: options.repetitions.unwrap_or(REPETITIONS),
         })
@@ -115,8 +118,10 @@ impl Wanted {
         };
         let paced = self.contenders.iter().filter(|it| it.is_paced()).count();
         let latency = usize::from(self.latency) * paced * self.repetitions * 50;
-        let weights = usize::from(self.weights) * self.contenders.len() * 20;
-        let many = usize::from(self.many) * (240 + self.repetitions * 4 * 8);
+        let weighed = self.contenders.iter().filter(|it| it.is_weighed()).count();
+        let weights = usize::from(self.weights) * weighed * 20;
+        let beside = |what: &Many| what.seconds() + self.repetitions * 8;
+        let many = self.many.iter().map(beside).sum::<usize>();
         20 + self.scenarios.iter().map(each).sum::<usize>() + latency + weights + many
     }
 }
@@ -171,8 +176,8 @@ fn all(
         println!("memory\n{}", memory::table(&weights).text());
         results.weights = weights;
     }
-    if wanted.many {
-        results.many = many::measure(options, folder, wanted.repetitions)?;
+    if !wanted.many.is_empty() {
+        results.many = many::measure(options, &wanted.many, folder, wanted.repetitions)?;
         println!("many of everything\n{}", many::table(&results.many).text());
     }
     Ok(())
@@ -247,7 +252,7 @@ fn enter(
     let (upstream, policy, core) = (peers.upstream, POLICY, Some(PROXY_CORE));
     let setup = Setup { usher, folder, certificate, upstream, policy, core };
     sign_in::add_person(&setup)?;
-    runtime()?.block_on(household::signs_in(&setup.data(), household::SESSIONS))?;
+    runtime()?.block_on(sessions::begin(&setup.data(), sessions::SESSIONS))?;
     let door = setup.open()?;
     let trust = folder.parent().unwrap_or(folder);
     let load = Load::new(folder, trust, &sign_in::cookie(&setup, &door)?)?;
@@ -264,7 +269,7 @@ fn heading(options: &Options, wanted: &Wanted) {
          peers: one worker, no access log; where a service is asked its CPU counts too\n",
         wanted.seconds().div_ceil(60),
         options.profile,
-        household::SESSIONS
+        sessions::SESSIONS
     );
 }
 

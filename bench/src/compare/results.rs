@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::{
     costs::{Costs, Row, Spread},
-    household::SESSIONS,
     latency::Latency,
     many::Growth,
     memory::{AIMS, Weight},
+    sessions::SESSIONS,
 };
 use crate::failure::Failure;
 

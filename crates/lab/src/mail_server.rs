@@ -84,7 +84,7 @@ struct Heard {
 }
 
 #[derive(Clone)]
-struct Hall {
+struct Serving {
     heard: Arc<Mutex<Heard>>,
     mood: watch::Receiver<Mood>,
     tls: TlsAcceptor,
@@ -117,14 +117,14 @@ impl MailServer {
         let (mood, moods) = watch::channel(Mood::Takes);
         let heard = Arc::<Mutex<Heard>>::default();
         let tls = TlsAcceptor::from(Arc::new(config));
-        let hall = Hall { heard: Arc::clone(&heard), mood: moods, tls, begins };
+        let serving = Serving { heard: Arc::clone(&heard), mood: moods, tls, begins };
         let (over, is_over) = oneshot::channel();
         thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
             let stage = LocalSet::new();
             runtime.block_on(stage.run_until(async move {
                 tokio::select! {
-                    () = accept(listener, hall) => {}
+                    () = accept(listener, serving) => {}
                     _ = is_over => {}
                 }
             }));
@@ -164,18 +164,18 @@ impl Drop for MailServer {
     }
 }
 
-async fn accept(listener: StdListener, hall: Hall) {
+async fn accept(listener: StdListener, serving: Serving) {
     let listener = TcpListener::from_std(listener).expect("a listener");
     while let Ok((stream, _)) = listener.accept().await {
-        hall.heard.lock().expect("nobody panicked").connections += 1;
-        let hall = hall.clone();
+        serving.heard.lock().expect("nobody panicked").connections += 1;
+        let serving = serving.clone();
         tokio::task::spawn_local(async move {
-            let _hung_up = hall.serve(stream).await;
+            let _hung_up = serving.serve(stream).await;
         });
     }
 }
 
-impl Hall {
+impl Serving {
     async fn serve(mut self, stream: TcpStream) -> io::Result<()> {
         if *self.mood.borrow() == Mood::Silent {
             drop(self.mood.wait_for(|mood| *mood != Mood::Silent).await);

@@ -14,14 +14,11 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{failure::tell, people::Until};
+use super::{failure::tell, meant::SHORT, people::Until};
 use crate::{
     request::record::moment,
     store::{OpenError, Store},
 };
-
-/// So much of an id is enough to name one.
-const SHORT: usize = 8;
 
 /// Make passwords for clients that know no sign-in page; list and revoke them.
 ///

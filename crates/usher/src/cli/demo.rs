@@ -3,10 +3,10 @@
 //! It starts the stand-in on a free port, makes sure of two people, and then runs the server as
 //! `usher run` does, from a config that anybody could have written ([`config::DemoConfig`]).
 
+pub mod announcement;
 pub mod config;
+pub mod people;
 pub mod port;
-pub mod residents;
-pub mod told;
 
 use std::{
     ffi::OsString,
@@ -25,7 +25,7 @@ use usher_rules::{
     time::{Clock as _, Now},
 };
 
-use self::{config::DemoConfig, residents::Resident, told::Announcement};
+use self::{announcement::Announcement, config::DemoConfig, people::DemoPerson};
 use super::{
     data_dir::{NoDataDir, data_dir, is_root},
     signals::{Signals, WokenBy},
@@ -71,7 +71,7 @@ pub struct Prepared {
     /// The stand-in, answering already. It ends when this is dropped.
     pub cinema: RunningCinema,
     /// Who can sign in.
-    pub residents: Vec<Resident>,
+    pub people: Vec<DemoPerson>,
 }
 
 /// Why there is no demo.
@@ -92,7 +92,7 @@ pub enum Failure {
     Hashing(#[from] HashingError),
     /// The people can't be settled.
     #[error(transparent)]
-    Residents(#[from] residents::ResidentsError),
+    People(#[from] people::PeopleError),
     /// The system gives no runtime for the stand-in.
     #[error("can't start: {0}")]
     Stage(io::Error),
@@ -116,12 +116,12 @@ impl Failure {
                 Some("another program has it; leave --port out, or name another".into())
             }
             Self::Store(error) => Some(error.hint()),
-            Self::Residents(residents::ResidentsError::File { path, .. }) => {
+            Self::People(people::PeopleError::File { path, .. }) => {
                 Some(format!("delete {}; new passwords are made then", path.display()))
             }
             Self::Server(error) => error.hint(),
             Self::Hashing(_)
-            | Self::Residents(_)
+            | Self::People(_)
             | Self::Stage(_)
             | Self::Cinema(_)
             | Self::Config(_) => None,
@@ -162,17 +162,17 @@ pub fn folder(
 /// [`Failure`]; nothing runs then.
 pub async fn prepare(asked: Option<u16>, dir: &Path, now: Now) -> Result<Prepared, Failure> {
     let listen = port::choose(asked)?;
-    let residents = {
+    let people = {
         // Closed again before the server opens it.
         let store = Arc::new(Store::open(dir)?);
         let directory = Directory::new(store, Passwords::new(Cost::DEFAULT, 1)?);
-        residents::settle(&directory, dir, now).await?
+        people::settle(&directory, dir, now).await?
     };
     let cinema = Cinema::start(CinemaOptions::default()).await?;
     let config = DemoConfig { listen, cinema: cinema.addr };
     // Of its own: what is set for a real server must not bend the demo.
     let plan = load(Source::Text { name: "demo.yaml", text: &config.to_string() })?.plan;
-    Ok(Prepared { config, plan, cinema, residents })
+    Ok(Prepared { config, plan, cinema, people })
 }
 
 /// Runs the demo until SIGTERM or Ctrl-C.
@@ -191,7 +191,7 @@ pub fn run(args: &Args) -> ExitCode {
 fn serve(args: &Args) -> Result<(), Failure> {
     let dir = folder(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
     let stage = Builder::new_current_thread().enable_all().build().map_err(Failure::Stage)?;
-    let Prepared { config, plan, cinema, residents } =
+    let Prepared { config, plan, cinema, people } =
         stage.block_on(prepare(args.port, &dir, SystemClock.now()))?;
 
     // The stand-in has a thread of its own: it plays on while the server drains.
@@ -213,11 +213,11 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder))?;
     let url = config.url();
     let (ca_file, pid) = (running.ca_file(), std::process::id());
-    let told = Announcement { url: &url, residents: &residents, ca_file, data_dir: &dir, pid };
+    let announcement = Announcement { url: &url, people: &people, ca_file, data_dir: &dir, pid };
     let mut out = io::stdout();
     let _nobody_reads = match args.json {
-        true => writeln!(out, "{}", told.json()),
-        false => writeln!(out, "{told}"),
+        true => writeln!(out, "{}", announcement.json()),
+        false => writeln!(out, "{announcement}"),
     }
     .and_then(|()| out.flush());
 

@@ -12,14 +12,11 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::failure::tell;
+use super::{failure::tell, meant::SHORT};
 use crate::{
     request::record::moment,
     store::{OpenError, Store},
 };
-
-/// So much of an id is enough to name one.
-const SHORT: usize = 8;
 
 /// List the devices that people enrolled; approve and remove them.
 ///

@@ -5,7 +5,7 @@ use std::{io::Write, path::Path, path::PathBuf, process::ExitCode};
 use super::{failure::tell, service_account::endless};
 use crate::{
     server::{KeyFailure, fresh_keys},
-    store::{Alone, KeyFileError, OpenError, Store, StoreFailure, Tenant},
+    store::{Alone, KeyFileError, OpenError, ServedBy, Store, StoreFailure},
 };
 
 /// Replace the keys that usher made.
@@ -89,7 +89,7 @@ fn change(command: Command, dir: &Path, output: &mut dyn Write) -> Result<(), Fa
     match command {
         Command::Rotate => {
             rotate(&store, output)?;
-            if let Tenant::Server { pid, .. } = Alone::tenant(dir) {
+            if let ServedBy::Server { pid, .. } = Alone::served_by(dir) {
                 writeln!(output, "usher (process {pid}) takes them up when it is restarted")?;
             }
             let endless = endless(&store);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::request::identify::LiveSession;
 
-/// So much of an id is enough to name a session.
+/// So much of an id is enough to name a session, a device or an app password.
 pub(super) const SHORT: usize = 8;
 
 /// Why nobody knows which.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::data_dir::{data_dir, is_root};
-use crate::store::{Alone, Tenant};
+use crate::store::{Alone, ServedBy};
 
 /// Where `deploy/usher.service` and root keep it.
 const SERVICE: &str = "/var/lib/usher";
@@ -22,9 +22,9 @@ pub(super) fn tell_of_another(dir: &Path) {
 
 /// The config of the server that runs on `dir`, where it says which.
 pub(super) fn config_in_use(dir: &Path) -> Option<PathBuf> {
-    match Alone::tenant(dir) {
-        Tenant::Server { config, .. } => config,
-        Tenant::Nobody | Tenant::Hidden => None,
+    match Alone::served_by(dir) {
+        ServedBy::Server { config, .. } => config,
+        ServedBy::Nobody | ServedBy::Hidden => None,
     }
 }
 
@@ -37,7 +37,7 @@ fn usual_places(environment: impl Fn(&str) -> Option<std::ffi::OsString> + Copy)
 }
 
 fn note(dir: &Path, places: &[PathBuf]) -> Option<String> {
-    if matches!(Alone::tenant(dir), Tenant::Server { .. } | Tenant::Hidden) {
+    if matches!(Alone::served_by(dir), ServedBy::Server { .. } | ServedBy::Hidden) {
         return None; // it is the one, or opening it is refused with words of its own
     }
     let same = |place: &Path| {
@@ -46,9 +46,9 @@ fn note(dir: &Path, places: &[PathBuf]) -> Option<String> {
     };
     let here = format!("note: this is about {}, which no running usher serves", dir.display());
     let others = || places.iter().filter(|place| !same(place));
-    let served = others().find_map(|place| match Alone::tenant(place) {
-        Tenant::Server { pid, .. } => Some((place, pid)),
-        Tenant::Nobody | Tenant::Hidden => None,
+    let served = others().find_map(|place| match Alone::served_by(place) {
+        ServedBy::Server { pid, .. } => Some((place, pid)),
+        ServedBy::Nobody | ServedBy::Hidden => None,
     });
     if let Some((place, pid)) = served {
         let place = place.display();

@@ -59,6 +59,7 @@ pub use local::{Anchor, LocalAuthority};
 pub use own::{Brought, BroughtSecret, OwnPages, OwnRequest, Prompt, Remembered, SignInNeeded};
 pub use record::{Named, SignInJournal, SignInNote};
 pub use refusal::{AppRefusal, Wrong};
+pub use seen::Seen;
 pub use shape::Assertions;
 pub use tls_words::{tls_error, tls_words, untimely};
 pub use words::{Chore, Details, EventField, EventName, Part, PathRule};

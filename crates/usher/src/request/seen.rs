@@ -46,7 +46,8 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub(super) fn of(
+    /// What a head says by itself, once its cookies are joined.
+    pub fn of(
         head: &Parts,
         plan: Arc<Plan>,
         connection: Arc<Connection>,

@@ -120,18 +120,18 @@ pub(super) fn spawn_chores(
 ) -> io::Result<[JoinHandle<()>; 2]> {
     let Chores { store, own, pairing, certificates, acme, redirect, probes, figures, .. } = chores;
     let (states, patient) = (chores.states, chores.patient);
-    let (keeper, challenges) =
+    let (supervisor, challenges) =
         (core.supervisor.clone(), Arc::clone(&acme.provisioned().challenges));
     let orders = chore_thread("orders", over, move || {
-        doctor::keep(&keeper, patient);
-        keeper.keep(Chore::Orders, move || {
+        doctor::keep(&supervisor, patient);
+        supervisor.keep(Chore::Orders, move || {
             let acme = Arc::clone(&acme);
             async move { acme.run().await }
         });
         Ok(())
     })?;
     let rest = chore_thread("chores", over, move || {
-        keep_house(&core, &store, &certificates);
+        keep_watch(&core, &store, &certificates);
         mail::keep(&core, &own);
         sessions::keep(&core, own, pairing);
         look_at_jellyfins(&core, states);
@@ -158,7 +158,7 @@ fn chore_thread(
     })
 }
 
-fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
+fn keep_watch(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
     let Core { supervisor, shares, .. } = core;
     let Supervisor { recorder, clock, .. } = supervisor;
     let door = Arc::clone(&core.door);

@@ -96,7 +96,7 @@ pub struct Alone {
 
 /// Who serves a data directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tenant {
+pub enum ServedBy {
     /// A server that runs.
     Server {
         /// Its process.
@@ -147,21 +147,23 @@ impl Alone {
     }
 
     /// Who serves `dir`? The lock is tried for a moment; nothing is changed.
-    pub fn tenant(dir: &Path) -> Tenant {
+    pub fn served_by(dir: &Path) -> ServedBy {
         let path = dir.join(Self::FILE);
         let file = match File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Tenant::Hidden,
-            Err(_) => return Tenant::Nobody,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return ServedBy::Hidden;
+            }
+            Err(_) => return ServedBy::Nobody,
         };
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => {
                 let text = fs::read_to_string(&path).unwrap_or_default();
                 let mut lines = text.lines();
                 let pid = lines.next().unwrap_or_default().into();
-                Tenant::Server { pid, config: lines.next().map(PathBuf::from) }
+                ServedBy::Server { pid, config: lines.next().map(PathBuf::from) }
             }
-            Ok(()) | Err(TryLockError::Error(_)) => Tenant::Nobody,
+            Ok(()) | Err(TryLockError::Error(_)) => ServedBy::Nobody,
         }
     }
 }

@@ -63,7 +63,7 @@ use std::{
 
 pub use backup::{BackupError, Keys as KeysOfBackup, Protection, Restored, Work, restore};
 pub use decision_file::DecisionFile;
-pub use directory::{Alone, Tenant};
+pub use directory::{Alone, ServedBy};
 pub use error::{OpenError, StoreFailure};
 pub use in_force::{InForce, RefusedConfig};
 pub use key_file::{KEY_FILE, KeyFileError, KeySet, read as read_keys};

@@ -2,7 +2,7 @@
 
 use usher_lab::upstream::{Exchange, Upstream};
 
-use crate::house::{GOOD, House, KEY, healthy};
+use crate::setup::{GOOD, KEY, Setup, healthy};
 
 /// A Jellyfin below `/jf`: what is asked of another path leads there, or is nobody's.
 fn below() -> Upstream {
@@ -19,11 +19,11 @@ fn below() -> Upstream {
 
 async fn told(says: &str) -> Vec<String> {
     let app = below();
-    let house = House::with(healthy(), &format!("{GOOD}{says}")).await;
-    let text = std::fs::read_to_string(house.config()).unwrap();
-    let text = text.replace(&house.cinema.addr.to_string(), &app.address.to_string());
-    std::fs::write(house.config(), text).unwrap();
-    let all = house.examined().await;
+    let setup = Setup::with(healthy(), &format!("{GOOD}{says}")).await;
+    let text = std::fs::read_to_string(setup.config()).unwrap();
+    let text = text.replace(&setup.cinema.addr.to_string(), &app.address.to_string());
+    std::fs::write(setup.config(), text).unwrap();
+    let all = setup.examined().await;
     let wanted = all.iter().filter(|one| ["D108", "D204"].contains(&one.code.id));
     wanted.map(|one| format!("{} {one}", one.code.id)).collect()
 }
@@ -44,8 +44,8 @@ async fn a_base_path_is_found_by_the_server_s_own_redirect() {
 #[tokio::test]
 async fn a_base_path_that_a_server_does_not_have_is_told() {
     let says = format!("{GOOD}  jellyfin: {{api_key: {KEY}, base_path: /other}}\n");
-    let house = House::with(healthy(), &says).await;
-    let told = house.told().await;
+    let setup = Setup::with(healthy(), &says).await;
+    let told = setup.told().await;
     assert!(told[0].contains("it has no base path"), "{told:?}");
     assert!(told[0].contains("delete `jellyfin.base_path`"), "{told:?}");
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use usher_cinema::CinemaOptions;
 
-use crate::house::{GOOD, House, KEY, WITH_KEY, healthy};
+use crate::setup::{GOOD, KEY, Setup, WITH_KEY, healthy};
 
 const USHER: &str = env!("CARGO_BIN_EXE_usher");
 
@@ -22,19 +22,19 @@ fn ill() -> CinemaOptions {
     }
 }
 
-async fn doctor(house: &House, args: &[&str]) -> Output {
+async fn doctor(setup: &Setup, args: &[&str]) -> Output {
     let mut command = Command::new(USHER);
-    command.arg("doctor").args(args).arg("--config").arg(house.config());
-    command.arg("--data-dir").arg(house.data()).stdin(std::process::Stdio::null());
+    command.arg("doctor").args(args).arg("--config").arg(setup.config());
+    command.arg("--data-dir").arg(setup.data()).stdin(std::process::Stdio::null());
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
 /// Both objects of its settings, as they come.
-async fn settings(house: &House) -> [Vec<u8>; 2] {
+async fn settings(setup: &Setup) -> [Vec<u8>; 2] {
     let mut all = [Vec::new(), Vec::new()];
     for (at, path) in all.iter_mut().zip(["/System/Configuration", "/System/Configuration/network"])
     {
-        *at = house.get(path).await;
+        *at = setup.get(path).await;
     }
     all
 }
@@ -45,45 +45,45 @@ fn text(output: &Output) -> String {
 
 #[tokio::test]
 async fn what_is_mended_is_well_and_put_back_it_is_as_before() {
-    let house = House::with(ill(), &format!("{GOOD}{WITH_KEY}")).await;
-    let before = settings(&house).await;
-    assert_eq!(house.wrong().await, ["D205", "D211", "D214", "D220", "D225"]);
+    let setup = Setup::with(ill(), &format!("{GOOD}{WITH_KEY}")).await;
+    let before = settings(&setup).await;
+    assert_eq!(setup.wrong().await, ["D205", "D211", "D214", "D220", "D225"]);
 
-    let asked = doctor(&house, &["--fix"]).await;
+    let asked = doctor(&setup, &["--fix"]).await;
     assert_eq!(asked.status.code(), Some(2), "nobody said yes");
     assert!(text(&asked).contains("- []\n    + [\"127.0.0.1\"]"), "{}", text(&asked));
-    assert_eq!(settings(&house).await, before, "and nothing was changed");
+    assert_eq!(settings(&setup).await, before, "and nothing was changed");
 
-    let fixed = doctor(&house, &["--fix", "--yes"]).await;
-    assert_eq!(house.wrong().await, [""; 0], "{}", text(&fixed));
-    assert_eq!(house.cinema.restarts(), 1, "{}", text(&fixed));
+    let fixed = doctor(&setup, &["--fix", "--yes"]).await;
+    assert_eq!(setup.wrong().await, [""; 0], "{}", text(&fixed));
+    assert_eq!(setup.cinema.restarts(), 1, "{}", text(&fixed));
     for secret in [KEY, "of-a-certificate"] {
         assert!(!text(&fixed).contains(secret), "{}", text(&fixed));
-        let kept = std::fs::read_to_string(house.data().join("doctor-before.json")).unwrap();
+        let kept = std::fs::read_to_string(setup.data().join("doctor-before.json")).unwrap();
         assert!(!kept.contains(secret), "{kept}");
     }
     // Nothing is left to mend: what was before is kept all the same.
-    let again = doctor(&house, &["--fix", "--yes"]).await;
+    let again = doctor(&setup, &["--fix", "--yes"]).await;
     assert!(text(&again).contains("nothing that Jellyfin's API could mend"), "{}", text(&again));
 
-    let undone = doctor(&house, &["--undo"]).await;
+    let undone = doctor(&setup, &["--undo"]).await;
     assert_eq!(undone.status.code(), Some(0), "{undone:?}");
-    assert_eq!(settings(&house).await, before, "{}", text(&undone));
-    assert_eq!(house.wrong().await, ["D205", "D211", "D214", "D220", "D225"]);
-    let nothing = doctor(&house, &["--undo"]).await;
+    assert_eq!(settings(&setup).await, before, "{}", text(&undone));
+    assert_eq!(setup.wrong().await, ["D205", "D211", "D214", "D220", "D225"]);
+    let nothing = doctor(&setup, &["--undo"]).await;
     assert!(text(&nothing).contains("nothing to put back"), "{}", text(&nothing));
 }
 
 /// An administrator's later word is not overwritten.
 #[tokio::test]
 async fn what_somebody_changed_since_is_left_alone() {
-    let house = House::with(ill(), &format!("{GOOD}{WITH_KEY}")).await;
-    doctor(&house, &["--fix", "--yes"]).await;
+    let setup = Setup::with(ill(), &format!("{GOOD}{WITH_KEY}")).await;
+    doctor(&setup, &["--fix", "--yes"]).await;
     let theirs = json!({"KnownProxies": ["127.0.0.1", "10.1.1.1"]}).to_string();
-    house.post("/System/Configuration/network", &theirs).await;
-    let undone = doctor(&house, &["--undo"]).await;
+    setup.post("/System/Configuration/network", &theirs).await;
+    let undone = doctor(&setup, &["--undo"]).await;
     assert!(text(&undone).contains("KnownProxies: left alone"), "{}", text(&undone));
-    let [_, network] = settings(&house).await;
+    let [_, network] = settings(&setup).await;
     let network = String::from_utf8(network).unwrap();
     assert!(network.contains(r#""KnownProxies":["127.0.0.1","10.1.1.1"]"#), "{network}");
     assert!(network.contains(r#""EnableUPnP":true"#), "the rest is as before: {network}");
@@ -91,8 +91,8 @@ async fn what_somebody_changed_since_is_left_alone() {
 
 #[tokio::test]
 async fn programs_read_codes_and_an_exit_status() {
-    let house = House::with(ill(), &format!("{GOOD}{WITH_KEY}")).await;
-    let told = doctor(&house, &["--json"]).await;
+    let setup = Setup::with(ill(), &format!("{GOOD}{WITH_KEY}")).await;
+    let told = doctor(&setup, &["--json"]).await;
     assert_eq!(told.status.code(), Some(1));
     let lines: Vec<Value> =
         text(&told).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -103,6 +103,6 @@ async fn programs_read_codes_and_an_exit_status() {
     for member in ["subject", "what", "help", "title", "means"] {
         assert!(!line[member].as_str().unwrap().is_empty(), "{member} in {line}");
     }
-    std::fs::write(house.config(), "ruotes: [x]\n").unwrap();
-    assert_eq!(doctor(&house, &["--json"]).await.status.code(), Some(2));
+    std::fs::write(setup.config(), "ruotes: [x]\n").unwrap();
+    assert_eq!(doctor(&setup, &["--json"]).await.status.code(), Some(2));
 }

@@ -12,7 +12,7 @@
 mod base;
 mod cures;
 mod front;
-mod house;
 mod mail;
 mod seeds;
+mod setup;
 mod slow;

@@ -6,18 +6,18 @@ use serde_json::json;
 use usher::doctor::show;
 use usher_cinema::{CinemaOptions, CinemaUser, Fault, JellyfinVersion, Readiness};
 
-use crate::house::{GOOD, House, KEY, WITH_KEY, healthy};
+use crate::setup::{GOOD, KEY, Setup, WITH_KEY, healthy};
 
 #[tokio::test]
-async fn a_healthy_house_has_no_findings() {
+async fn a_healthy_server_has_no_findings() {
     for version in [JellyfinVersion::V10_10, JellyfinVersion::V10_11] {
         let options = CinemaOptions { version, ..healthy() };
-        let house = House::with(options, &format!("{GOOD}{WITH_KEY}")).await;
-        assert_eq!(house.wrong().await, [""; 0], "{version:?}: {:?}", house.told().await);
+        let setup = Setup::with(options, &format!("{GOOD}{WITH_KEY}")).await;
+        assert_eq!(setup.wrong().await, [""; 0], "{version:?}: {:?}", setup.told().await);
     }
     let translated = format!("{GOOD}  jellyfin: {{api_key: {KEY}, legacy_clients: translate}}\n");
     let options = CinemaOptions { version: JellyfinVersion::V12, ..healthy() };
-    assert_eq!(House::with(options, &translated).await.wrong().await, [""; 0]);
+    assert_eq!(Setup::with(options, &translated).await.wrong().await, [""; 0]);
 }
 
 /// The five of the guide, in its order.
@@ -48,12 +48,12 @@ async fn the_guide_s_five_failures_are_named() {
             "every client is local, or remote",
         ),
     ] {
-        let house = House::with(options, &format!("{says}{WITH_KEY}")).await;
-        assert_eq!(house.wrong().await, expected, "{failure}");
+        let setup = Setup::with(options, &format!("{says}{WITH_KEY}")).await;
+        assert_eq!(setup.wrong().await, expected, "{failure}");
     }
     // The guide's own route: it knows of no Jellyfin, and says nothing of a key.
-    let house = House::with(healthy(), GOOD).await;
-    assert_eq!(house.wrong().await, ["D105", "D108"], "apps can't connect");
+    let setup = Setup::with(healthy(), GOOD).await;
+    assert_eq!(setup.wrong().await, ["D105", "D108"], "apps can't connect");
 }
 
 /// What the network settings of a server do to its clients.
@@ -99,14 +99,14 @@ async fn who_looks_remote_or_local_is_named() {
             "an old server, and anybody is believed",
         ),
     ] {
-        let house = House::with(options, &format!("{GOOD}{WITH_KEY}")).await;
-        assert_eq!(house.wrong().await, expected, "{why}: {:?}", house.told().await);
+        let setup = Setup::with(options, &format!("{GOOD}{WITH_KEY}")).await;
+        assert_eq!(setup.wrong().await, expected, "{why}: {:?}", setup.told().await);
     }
     let network = json!({"LocalNetworkSubnets": ["10.9.0.0/16", "127.0.0.0/8"]});
     let options = CinemaOptions { network, ..healthy() };
-    let mut house = House::with(options, &format!("{GOOD}{WITH_KEY}")).await;
-    house.addresses = vec![[192, 168, 7, 9].into()];
-    assert_eq!(house.wrong().await, ["D206"], "those at home are not on the list");
+    let mut setup = Setup::with(options, &format!("{GOOD}{WITH_KEY}")).await;
+    setup.addresses = vec![[192, 168, 7, 9].into()];
+    assert_eq!(setup.wrong().await, ["D206"], "those at home are not on the list");
 }
 
 #[tokio::test]
@@ -133,18 +133,18 @@ async fn what_else_is_wrong_with_a_server_is_named() {
         (anothers, "D223", "another key than ours"),
         (network(json!({"RequireHttps": true})), "D225", "its own TLS"),
     ] {
-        let house = House::with(options, &format!("{GOOD}{WITH_KEY}")).await;
-        assert_eq!(house.wrong().await, [expected], "{why}: {:?}", house.told().await);
+        let setup = Setup::with(options, &format!("{GOOD}{WITH_KEY}")).await;
+        assert_eq!(setup.wrong().await, [expected], "{why}: {:?}", setup.told().await);
     }
 }
 
 /// Each is an administrator; one that comes through usher is named in the config.
 #[tokio::test]
 async fn keys_of_other_programs_are_named() {
-    let house = House::healthy().await;
-    house.post("/Auth/Keys?app=Seerr", "").await;
-    assert_eq!(house.wrong().await, ["D224"]);
-    assert!(house.told().await[0].contains("keys of: Seerr"), "{:?}", house.told().await);
+    let setup = Setup::healthy().await;
+    setup.post("/Auth/Keys?app=Seerr", "").await;
+    assert_eq!(setup.wrong().await, ["D224"]);
+    assert!(setup.told().await[0].contains("keys of: Seerr"), "{:?}", setup.told().await);
 }
 
 #[tokio::test]
@@ -164,17 +164,17 @@ async fn what_a_route_to_a_jellyfin_says_wrong_is_named() {
             "a path that it does not have",
         ),
     ] {
-        let house = House::with(healthy(), &says).await;
-        assert_eq!(house.wrong().await, expected, "{why}: {:?}", house.told().await);
+        let setup = Setup::with(healthy(), &says).await;
+        assert_eq!(setup.wrong().await, expected, "{why}: {:?}", setup.told().await);
     }
-    let house = House::healthy().await;
-    std::fs::write(house.config(), public(&house)).unwrap();
-    assert_eq!(house.wrong().await, ["D106", "D108"], "the guide's public route");
+    let setup = Setup::healthy().await;
+    std::fs::write(setup.config(), public(&setup)).unwrap();
+    assert_eq!(setup.wrong().await, ["D106", "D108"], "the guide's public route");
 }
 
 /// The same route, without a policy and open to everybody.
-fn public(house: &House) -> String {
-    let text = std::fs::read_to_string(house.config()).unwrap();
+fn public(setup: &Setup) -> String {
+    let text = std::fs::read_to_string(setup.config()).unwrap();
     let kept = text.lines().filter(|line| !line.contains("policy:") && !line.contains("jellyfin:"));
     let mut text: String = kept.map(|line| format!("{line}\n")).collect();
     text.push_str("  allow_public_unauthenticated_access: true\n");
@@ -191,28 +191,28 @@ fn of_this_process(last: u8) -> Ipv4Addr {
 async fn an_app_at_home_that_is_sent_around_usher_is_named() {
     let at = SocketAddr::from((of_this_process(7), 0));
     let options = CinemaOptions { bind: at, discovery: true, ..healthy() };
-    let house = House::with(options, &format!("{GOOD}{WITH_KEY}")).await;
-    assert_eq!(house.wrong().await, ["D212"]);
+    let setup = Setup::with(options, &format!("{GOOD}{WITH_KEY}")).await;
+    assert_eq!(setup.wrong().await, ["D212"]);
     let at = SocketAddr::from((of_this_process(8), 0));
     let network = json!({"PublishedServerUriBySubnet": ["all=https://tv.test"]});
     let options = CinemaOptions { bind: at, discovery: true, network, ..healthy() };
-    let house = House::with(options, &format!("{GOOD}{WITH_KEY}")).await;
-    assert_eq!(house.wrong().await, [""; 0]);
+    let setup = Setup::with(options, &format!("{GOOD}{WITH_KEY}")).await;
+    assert_eq!(setup.wrong().await, [""; 0]);
 }
 
 #[tokio::test]
 async fn a_server_that_answers_around_usher_is_named() {
     let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let options = CinemaOptions { bind: everywhere, ..healthy() };
-    let mut house = House::with(options, "").await;
-    let (port, other) = (house.cinema.addr.port(), of_this_process(9));
-    let text = std::fs::read_to_string(house.config()).unwrap();
+    let mut setup = Setup::with(options, "").await;
+    let (port, other) = (setup.cinema.addr.port(), of_this_process(9));
+    let text = std::fs::read_to_string(setup.config()).unwrap();
     let text = text.replace("http://0.0.0.0:", "http://127.0.0.1:") + GOOD + WITH_KEY;
-    std::fs::write(house.config(), text).unwrap();
-    assert_eq!(house.wrong().await, [""; 0], "where usher itself asks is no way around it");
-    house.addresses = vec![IpAddr::V4(other)];
-    assert_eq!(house.wrong().await, ["D213"]);
-    let all = house.examined().await;
+    std::fs::write(setup.config(), text).unwrap();
+    assert_eq!(setup.wrong().await, [""; 0], "where usher itself asks is no way around it");
+    setup.addresses = vec![IpAddr::V4(other)];
+    assert_eq!(setup.wrong().await, ["D213"]);
+    let all = setup.examined().await;
     let found = all.iter().find(|one| one.code.id == "D213").unwrap();
     assert!(found.what.contains(&format!("http://{other}:{port}")), "{found}");
 }
@@ -231,11 +231,11 @@ async fn what_is_told_is_told_whole_and_holds_no_secret() {
         faults: vec![Fault::NoSockets, Fault::NoRanges, Fault::CutsLongAnswers],
         ..healthy()
     };
-    let house = House::with(options, WITH_KEY).await;
+    let setup = Setup::with(options, WITH_KEY).await;
     let mut told = Vec::new();
-    show(&house.examined().await, &mut told).unwrap();
+    show(&setup.examined().await, &mut told).unwrap();
     let told = String::from_utf8(told).unwrap();
-    let told = told.replace(&house.cinema.addr.to_string(), "127.0.0.1:8096");
+    let told = told.replace(&setup.cinema.addr.to_string(), "127.0.0.1:8096");
     for secret in [KEY, "of-a-certificate", "long and secret"] {
         assert!(!told.contains(secret), "{told}");
     }

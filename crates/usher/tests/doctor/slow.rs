@@ -10,7 +10,7 @@ use tokio::{
 use usher::doctor::Slowly;
 use usher_lab::upstream::{Exchange, Upstream};
 
-use crate::house::House;
+use crate::setup::Setup;
 
 /// More than the buffers on the way take, in three seconds.
 const SLOWLY: Slowly = Slowly { octets: 40_000_000, over: Duration::from_secs(3) };
@@ -27,27 +27,27 @@ fn impatient(to: SocketAddr) -> Upstream {
 
 #[tokio::test]
 async fn what_cuts_a_slow_answer_is_named_and_only_where_one_is_read_slowly() {
-    let mut house = House::healthy().await;
-    let between = impatient(house.cinema.addr);
-    let text = std::fs::read_to_string(house.config()).unwrap();
-    let text = text.replace(&house.cinema.addr.to_string(), &between.address.to_string());
+    let mut setup = Setup::healthy().await;
+    let between = impatient(setup.cinema.addr);
+    let text = std::fs::read_to_string(setup.config()).unwrap();
+    let text = text.replace(&setup.cinema.addr.to_string(), &between.address.to_string());
     assert!(text.contains(&between.address.to_string()), "{text}");
-    std::fs::write(house.config(), text).unwrap();
+    std::fs::write(setup.config(), text).unwrap();
     assert_eq!(
-        house.wrong().await,
+        setup.wrong().await,
         [""; 0],
         "fast answers are over by then: {:?}",
-        house.told().await
+        setup.told().await
     );
-    house.slow = Some(SLOWLY);
-    assert_eq!(house.wrong().await, ["D226"], "{:?}", house.told().await);
+    setup.slow = Some(SLOWLY);
+    assert_eq!(setup.wrong().await, ["D226"], "{:?}", setup.told().await);
 }
 
 #[tokio::test]
 async fn a_slow_answer_that_comes_whole_is_fine() {
-    let mut house = House::healthy().await;
-    house.slow = Some(Slowly { over: Duration::from_secs(1), ..SLOWLY });
-    let all = house.examined().await;
+    let mut setup = Setup::healthy().await;
+    setup.slow = Some(Slowly { over: Duration::from_secs(1), ..SLOWLY });
+    let all = setup.examined().await;
     let one = all.iter().find(|one| one.code.id == "D226").unwrap();
     assert_eq!(one.severity, None, "{one}");
 }

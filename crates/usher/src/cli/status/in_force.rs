@@ -11,14 +11,14 @@ use usher_rules::time::UnixTime;
 use super::StatusArgs;
 use crate::{
     request::record::moment,
-    store::{Alone, InForce, RefusedConfig, Tenant},
+    store::{Alone, InForce, RefusedConfig, ServedBy},
 };
 
 /// What the server that runs on `dir` says; `None` where none does.
 pub(super) fn read(dir: &Path) -> Option<InForce> {
-    match Alone::tenant(dir) {
-        Tenant::Server { .. } => InForce::read(dir),
-        Tenant::Nobody | Tenant::Hidden => None,
+    match Alone::served_by(dir) {
+        ServedBy::Server { .. } => InForce::read(dir),
+        ServedBy::Nobody | ServedBy::Hidden => None,
     }
 }
 

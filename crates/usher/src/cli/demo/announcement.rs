@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, path::Path};
 
 use serde::Serialize;
 
-use super::residents::Resident;
+use super::people::DemoPerson;
 
 /// Everything that there is to tell, once it is true.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +12,7 @@ pub struct Announcement<'a> {
     /// The address of the route, without a slash at the end.
     pub url: &'a str,
     /// Who can sign in.
-    pub residents: &'a [Resident],
+    pub people: &'a [DemoPerson],
     /// The certificate of the local authority, PEM.
     pub ca_file: &'a Path,
     /// Where everything is kept.
@@ -47,8 +47,8 @@ struct Person<'a> {
 impl Announcement<'_> {
     /// One line of JSON. Its keys are an API: suites and scripts read them.
     pub fn json(&self) -> String {
-        let Self { url, residents, ca_file, data_dir, pid } = *self;
-        let people = residents.iter().map(|Resident { email, password, allowed }| Person {
+        let Self { url, people, ca_file, data_dir, pid } = *self;
+        let people = people.iter().map(|DemoPerson { email, password, allowed }| Person {
             email,
             password,
             allowed: *allowed,
@@ -66,11 +66,11 @@ impl Announcement<'_> {
 
 impl fmt::Display for Announcement<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, residents, ca_file, data_dir, pid: _ } = self;
+        let Self { url, people, ca_file, data_dir, pid: _ } = self;
         writeln!(f, "\nThe cinema is open. It is a stand-in for Jellyfin, with one film.\n")?;
         writeln!(f, "  {url}/\n")?;
-        let width = residents.iter().map(|one| one.email.len()).max().unwrap_or(0);
-        for Resident { email, password, allowed } in *residents {
+        let width = people.iter().map(|one| one.email.len()).max().unwrap_or(0);
+        for DemoPerson { email, password, allowed } in *people {
             let fate = if *allowed { "may enter" } else { "is turned away" };
             writeln!(f, "  {email:width$}  {password}  {fate}")?;
         }
@@ -98,11 +98,11 @@ mod tests {
 
     #[test]
     fn words_and_keys() {
-        let ann = Resident { email: "ann@example.com", password: "pw-1".into(), allowed: true };
-        let eve = Resident { email: "e@example.com", password: "pw-2".into(), allowed: false };
+        let ann = DemoPerson { email: "ann@example.com", password: "pw-1".into(), allowed: true };
+        let eve = DemoPerson { email: "e@example.com", password: "pw-2".into(), allowed: false };
         let told = Announcement {
             url: "https://cinema.localhost:8443",
-            residents: &[ann, eve],
+            people: &[ann, eve],
             ca_file: Path::new("/d/ca.pem"),
             data_dir: Path::new("/d"),
             pid: 7,

@@ -1,4 +1,4 @@
-//! Many who are signed in already, as in a house that was not set up this minute.
+//! Many who are signed in already, as where usher has run for weeks.
 
 use std::{
     path::Path,
@@ -28,7 +28,7 @@ const LIFE: Duration = Duration::from_secs(14 * 3600);
 /// Begins `count` sessions in a data directory of usher's, before it starts.
 ///
 /// To be awaited wherever a runtime is: one of its own would not start inside another.
-pub async fn signs_in(data: &Path, count: u32) -> Result<(), Failure> {
+pub async fn begin(data: &Path, count: u32) -> Result<(), Failure> {
     let store = Arc::new(Store::open(data).map_err(Failure::exchange("store"))?);
     let now = now();
     let mut beginning = JoinSet::new();
@@ -77,7 +77,7 @@ mod tests {
     #[tokio::test]
     async fn as_many_are_signed_in_as_were_asked_for() {
         let folder = tempfile::tempdir().unwrap();
-        signs_in(folder.path(), 300).await.unwrap();
+        begin(folder.path(), 300).await.unwrap();
         assert_eq!(Store::open(folder.path()).unwrap().session_count(), 300);
     }
 }

@@ -27,7 +27,7 @@ const PEOPLE: [(&str, &str, bool); 2] =
 
 /// Somebody whom the demo tells how to sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resident {
+pub struct DemoPerson {
     /// The address to sign in with.
     pub email: &'static str,
     /// The password, in the clear: it is there to be shown.
@@ -38,7 +38,7 @@ pub struct Resident {
 
 /// Why the demo has no people.
 #[derive(Debug, thiserror::Error)]
-pub enum ResidentsError {
+pub enum PeopleError {
     /// The file with the passwords can't be read or written.
     #[error("can't keep the demo's passwords in {}", path.display())]
     File {
@@ -63,14 +63,14 @@ pub enum ResidentsError {
 ///
 /// # Errors
 ///
-/// [`ResidentsError`]; then nobody should be told anything.
+/// [`PeopleError`]; then nobody should be told anything.
 pub async fn settle(
     directory: &Directory,
     dir: &Path,
     now: Now,
-) -> Result<Vec<Resident>, ResidentsError> {
+) -> Result<Vec<DemoPerson>, PeopleError> {
     let path = dir.join(FILE);
-    let failed = |source| ResidentsError::File { path: path.clone(), source };
+    let failed = |source| PeopleError::File { path: path.clone(), source };
     let mut passwords = remembered(&path).map_err(failed)?;
     for (email, ..) in PEOPLE {
         if !passwords.contains_key(email) {
@@ -81,7 +81,7 @@ pub async fn settle(
     }
     remember(&path, &passwords).map_err(failed)?;
     let members = directory.list().await?;
-    let mut residents = Vec::with_capacity(PEOPLE.len());
+    let mut people = Vec::with_capacity(PEOPLE.len());
     for (email, name, allowed) in PEOPLE {
         let password = passwords.remove(email).unwrap_or_default();
         let groups = if allowed { vec![GROUP.to_owned()] } else { Vec::new() };
@@ -101,13 +101,13 @@ pub async fn settle(
                     Err(PasswordRefusal::Wrong) => {
                         directory.set_password(email, secret(&password)).await?;
                     }
-                    Err(refusal) => return Err(ResidentsError::Check(refusal)),
+                    Err(refusal) => return Err(PeopleError::Check(refusal)),
                 }
             }
         }
-        residents.push(Resident { email, password, allowed });
+        people.push(DemoPerson { email, password, allowed });
     }
-    Ok(residents)
+    Ok(people)
 }
 
 fn typed<'a>(email: &'a str, password: &str, from: IpAddr, now: Now) -> TypedPassword<'a> {
@@ -170,16 +170,16 @@ mod tests {
         let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "for their owner only");
 
-        let house = directory(dir.path());
-        house.set_groups("eve@example.com", &[GROUP.to_owned()]).await.unwrap();
-        house.set_password("ann@example.com", secret("something else")).await.unwrap();
-        let again = settle(&house, dir.path(), now()).await.unwrap();
+        let directory = directory(dir.path());
+        directory.set_groups("eve@example.com", &[GROUP.to_owned()]).await.unwrap();
+        directory.set_password("ann@example.com", secret("something else")).await.unwrap();
+        let again = settle(&directory, dir.path(), now()).await.unwrap();
         assert_eq!(again, first, "the same passwords");
         let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        for resident in &again {
-            let check = house.check(typed(resident.email, &resident.password, from, now()));
+        for person in &again {
+            let check = directory.check(typed(person.email, &person.password, from, now()));
             let member = check.await.unwrap();
-            assert_eq!(member.groups.len(), usize::from(resident.allowed), "{}", resident.email);
+            assert_eq!(member.groups.len(), usize::from(person.allowed), "{}", person.email);
         }
     }
 
@@ -189,7 +189,7 @@ mod tests {
         let path = dir.path().join(FILE);
         fs::write(&path, "not json").unwrap();
         let refused = settle(&directory(dir.path()), dir.path(), now()).await;
-        assert!(matches!(refused, Err(ResidentsError::File { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(PeopleError::File { .. })), "{refused:?}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "not json");
     }
 }

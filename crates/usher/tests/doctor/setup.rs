@@ -25,14 +25,14 @@ pub const GOOD: &str = "  preserve_host_header: true\n  allow_websockets: true\n
 /// And who has its key.
 pub const WITH_KEY: &str = "  jellyfin: {api_key: 0123456789abcdef0123456789abcdef}\n";
 
-pub struct House {
+pub struct Setup {
     pub cinema: RunningCinema,
     pub dir: TempDir,
     pub addresses: Vec<IpAddr>,
     pub slow: Option<Slowly>,
 }
 
-impl House {
+impl Setup {
     /// This server, and a route that says `says`.
     pub async fn with(options: CinemaOptions, says: &str) -> Self {
         let cinema = Cinema::start(options).await.unwrap();
