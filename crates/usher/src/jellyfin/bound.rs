@@ -25,7 +25,7 @@ use usher_rules::{
 
 use tokio::time::Instant;
 
-use self::known::is_to_be_written;
+use self::known::{is_to_be_written, token_of};
 use super::{
     Whose,
     place::Place,
@@ -99,9 +99,9 @@ impl BoundApps {
     }
 
     fn remember(&self, known: Arc<SignedIn>) {
-        let Some(app) = known.session.app.as_deref() else { return };
-        let Some(token) = TokenHash::of_hex(&app.token) else { return };
-        if let Some(until) = app.unfetched_until {
+        let Some(token) = token_of(&known) else { return };
+        let unfetched_until = known.session.app.as_deref().and_then(|app| app.unfetched_until);
+        if let Some(until) = unfetched_until {
             self.look_at(token, until);
         }
         self.by_token.write().unwrap_or_else(PoisonError::into_inner).insert(token, known);
@@ -223,7 +223,11 @@ impl BoundApps {
         live: &LiveSession,
         older: Vec<Arc<LiveSession>>,
     ) -> Result<(), StoreError> {
-        self.remember(live.newest());
+        let known = live.newest();
+        if let Some(token) = token_of(&known) {
+            self.look_at(token, 0); // what ended it before it was known here was told before
+        }
+        self.remember(known);
         for one in older {
             self.sessions.end(&one.session().id).await?; // its token ended at the server, too
         }

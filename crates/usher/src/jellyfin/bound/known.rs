@@ -148,6 +148,6 @@ pub(super) fn is_to_be_written(app: &LiveSession, seen: AppSeen) -> bool {
     app.newest().session.app.as_deref().is_some_and(|bound| bound.seen.is_none_or(is_due))
 }
 
-fn token_of(known: &SignedIn) -> Option<TokenHash> {
+pub(super) fn token_of(known: &SignedIn) -> Option<TokenHash> {
     TokenHash::of_hex(&known.session.app.as_deref()?.token)
 }
