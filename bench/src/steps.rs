@@ -140,7 +140,7 @@ struct Way {
 /// Somebody who is signed in on one host, and what they ask.
 struct Visitor {
     connection: Arc<Connection>,
-    head: Parts,
+    head: Box<Parts>,
 }
 
 impl Way {
@@ -254,7 +254,7 @@ impl Way {
             pulse: Pulse::new(protocol),
         });
         let (head, ()) = head.body(()).ok()?.into_parts();
-        Some(Visitor { connection, head })
+        Some(Visitor { connection, head: Box::new(head) })
     }
 
     /// As `request/path.rs` goes it with what is for an app. What each step gives is looked at, so that
@@ -324,7 +324,7 @@ impl Way {
         &'a self,
         identity: &'a Identity,
         (routed, route): (&'a Routed, &'a Route),
-        (permitted, grounds): (&'a Permitted<Parts>, &'a Grounds),
+        (permitted, grounds): (&'a Permitted<Box<Parts>>, &'a Grounds),
     ) -> Decided<'a> {
         Decided {
             plan: &self.plan,
@@ -345,8 +345,8 @@ impl Way {
         &self,
         (routed, route): (&Routed, &Route),
         peer: &HeaderValue,
-        permitted: Permitted<Parts>,
-    ) -> Option<Permitted<Parts>> {
+        permitted: Permitted<Box<Parts>>,
+    ) -> Option<Permitted<Box<Parts>>> {
         let path = shape::upstream_path(route, &routed.path)?;
         permitted.shaped(|head, standing| {
             let upward = Upward {

@@ -185,6 +185,21 @@ pub async fn changes(plan: &Plan, tried: &[Tried]) -> Result<Changes, CureError>
 ///
 /// The first that fails; those before it are made, and can be put back.
 pub async fn apply(plan: &Plan, changes: &Changes, data_dir: &Path) -> Result<(), CureError> {
+    let mut made = BTreeSet::new();
+    let all = make(plan, changes, data_dir, &mut made).await;
+    // Where one fails, those that were changed before it restart all the same.
+    let restarts = changes.restarts.iter().filter(|at| all.is_ok() || made.contains(&**at));
+    let restarted = restart(plan, restarts).await;
+    all.and(restarted)
+}
+
+/// Makes them; at which servers.
+async fn make<'c>(
+    plan: &Plan,
+    changes: &'c Changes,
+    data_dir: &Path,
+    made: &mut BTreeSet<&'c str>,
+) -> Result<(), CureError> {
     let mut ledger = Ledger::open(data_dir)?;
     let trust = Trust::system(&plan.extra_roots);
     for one in &changes.differences {
@@ -196,8 +211,9 @@ pub async fn apply(plan: &Plan, changes: &Changes, data_dir: &Path) -> Result<()
         }
         ledger.note(one)?;
         set(&server, one, (settings, &one.becomes)).await?;
+        made.insert(&one.server);
     }
-    restart(plan, &changes.restarts).await
+    Ok(())
 }
 
 /// Is there something that [`undo`] could put back?
@@ -220,8 +236,20 @@ pub struct PutBack {
 ///
 /// The first that fails; what was put back before it is not tried again.
 pub async fn undo(plan: &Plan, data_dir: &Path) -> Result<Vec<PutBack>, CureError> {
+    let mut restarts = BTreeSet::new();
+    let all = put_back(plan, data_dir, &mut restarts).await;
+    // Where one fails, those that were put back before it restart all the same.
+    let restarted = restart(plan, &restarts).await;
+    all.and_then(|all| restarted.map(|()| all))
+}
+
+async fn put_back(
+    plan: &Plan,
+    data_dir: &Path,
+    restarts: &mut BTreeSet<String>,
+) -> Result<Vec<PutBack>, CureError> {
     let mut ledger = Ledger::open(data_dir)?;
-    let (mut all, mut restarts) = (Vec::new(), BTreeSet::new());
+    let mut all = Vec::new();
     let trust = Trust::system(&plan.extra_roots);
     while let Some(one) = ledger.entries.last().cloned() {
         let server = server_at(plan, &trust, &one.server)?;
@@ -239,7 +267,6 @@ pub async fn undo(plan: &Plan, data_dir: &Path) -> Result<Vec<PutBack>, CureErro
         let is_back = is_ours || now == one.was;
         all.push(PutBack { difference: one, since: (!is_back).then_some(now) });
     }
-    restart(plan, &restarts).await?;
     Ok(all)
 }
 
@@ -288,22 +315,31 @@ async fn post(server: &Server<'_>, path: &str, body: Option<&Value>) -> Result<(
     }
 }
 
-/// Restarts them, one after the other, and waits until each serves again.
-async fn restart(plan: &Plan, servers: &BTreeSet<String>) -> Result<(), CureError> {
+/// Restarts them, one after the other, and waits until each serves again. Where one does not, the
+/// others are restarted all the same; the first that failed is told.
+async fn restart(plan: &Plan, servers: impl IntoIterator<Item = &String>) -> Result<(), CureError> {
     let trust = Trust::system(&plan.extra_roots);
+    let mut all = Ok(());
     for at in servers {
-        let server = server_at(plan, &trust, at)?;
-        post(&server, "/System/Restart", None).await?;
-        let down = wait(&server, Health::Other);
-        let _was_too_fast_to_see = tokio::time::timeout(BEGINS, down).await;
-        let up = tokio::time::timeout(RESTARTED, wait(&server, Health::Healthy)).await;
-        let late = || {
-            let seconds = RESTARTED.as_secs();
-            refused(&server, format!("it was restarted, and is not ready after {seconds} s"))
+        let one = match server_at(plan, &trust, at) {
+            Ok(server) => restart_one(&server).await,
+            Err(error) => Err(error),
         };
-        up.map_err(|_elapsed| late())?;
+        all = all.and(one);
     }
-    Ok(())
+    all
+}
+
+async fn restart_one(server: &Server<'_>) -> Result<(), CureError> {
+    post(server, "/System/Restart", None).await?;
+    let down = wait(server, Health::Other);
+    let _was_too_fast_to_see = tokio::time::timeout(BEGINS, down).await;
+    let up = tokio::time::timeout(RESTARTED, wait(server, Health::Healthy)).await;
+    let late = || {
+        let seconds = RESTARTED.as_secs();
+        refused(server, format!("it was restarted, and is not ready after {seconds} s"))
+    };
+    up.map_err(|_elapsed| late())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

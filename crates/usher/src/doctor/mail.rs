@@ -1,15 +1,21 @@
 //! Does mail to people go out? The server is asked whether it would take some; it is given none.
 
+use std::time::Duration;
+
 use usher_rules::{
     names::Authority,
     plan::{Plan, Smtp},
     problem::Severity,
 };
 
-use super::{Code, PATIENCE, Tried, code};
+use super::{Code, Tried, code};
 use crate::signin::{MailRefusal, try_mail};
 
 const ABOUT: &Code = code::MAIL;
+
+/// How long the talk may take: servers let strangers wait for their greeting, and for the answer to a
+/// wrong password.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The server of `smtp`; nothing where no mail is sent.
 pub(super) async fn tried(plan: &Plan) -> Option<Tried> {

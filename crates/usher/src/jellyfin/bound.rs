@@ -9,7 +9,7 @@ mod known;
 use std::{
     collections::{BTreeSet, HashMap},
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -50,6 +50,8 @@ pub(super) struct BoundApps {
     by_token: RwLock<HashMap<TokenHash, Arc<SignedIn>, RandomState>>,
     /// Those that are to be looked at from then on, in seconds since 1970.
     due: Mutex<BTreeSet<(u64, TokenHash)>>,
+    /// Are they being looked at? What panics while they are has lost what it was told.
+    is_looking: AtomicBool,
     kept: Arc<dyn EndedApps>,
     /// Those that their server may still take: they count for nothing here, whatever comes with them.
     ended: RwLock<HashMap<TokenHash, DeviceAt, RandomState>>,
@@ -92,8 +94,8 @@ impl BoundApps {
         let ended = kept.ended_before().into_iter().map(|EndedApp { token, at }| (token, at));
         let ended = RwLock::new(ended.collect());
         let (by_token, asked, untold) = (RwLock::default(), Mutex::default(), Mutex::default());
-        let (due, turns) = (Mutex::default(), Turns::default());
-        let bound = Self { sessions, by_token, due, kept, ended, asked, untold, turns };
+        let (due, is_looking, turns) = (Mutex::default(), AtomicBool::new(false), Turns::default());
+        let bound = Self { sessions, by_token, due, is_looking, kept, ended, asked, untold, turns };
         bound.sessions.all().iter().for_each(|live| bound.remember(live.newest()));
         bound
     }
@@ -224,10 +226,11 @@ impl BoundApps {
         older: Vec<Arc<LiveSession>>,
     ) -> Result<(), StoreError> {
         let known = live.newest();
-        if let Some(token) = token_of(&known) {
-            self.look_at(token, 0); // what ended it before it was known here was told before
-        }
+        let token = token_of(&known);
         self.remember(known);
+        if let Some(token) = token {
+            self.look_at(token, 0); // what changed it before it was known here was told before
+        }
         for one in older {
             self.sessions.end(&one.session().id).await?; // its token ended at the server, too
         }

@@ -120,10 +120,10 @@ impl SignInRoom {
     ) -> Result<(), StoreError> {
         for _ in 0..MOST_CHANGES {
             let found = look_up(&*self.sessions, &live.session().id).await?;
-            if found.is_none() && live.is_ended() {
-                return Ok(());
-            }
-            let Some(before) = found.map(|live| live.newest()) else { break };
+            let Some(before) = found.map(|live| live.newest()) else {
+                let gone = || StoreError::Unavailable("the session is in no store".into());
+                return if live.is_ended() { Ok(()) } else { Err(gone()) };
+            };
             let mut new = SignedIn::clone(&before);
             change(&mut new);
             if self.sessions.renew(&before, new).await? {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use usher_rules::{
@@ -23,13 +23,18 @@ impl BoundApps {
     /// Looks at the apps for which anything may have changed; those that are gone.
     pub(super) async fn look(&self, now: UnixTime) -> Vec<TokenHash> {
         let mut ended = Vec::new();
-        for (token, known) in self.due_by(now) {
+        let was_cut_off = self.is_looking.swap(true, Ordering::Relaxed);
+        let changed = self.sessions.changed().filter(|_| !was_cut_off);
+        for (token, known) in self.due_by(changed, now) {
             match look_up(&*self.sessions, &known.session.id).await {
                 Ok(Some(live)) => {
-                    self.bring_up_to_date(&live).await;
-                    self.write_down(&live).await;
-                    self.give_up(&live, now).await;
-                    if self.leave(&live, now).await.is_err() {
+                    let done = [
+                        self.bring_up_to_date(&live).await,
+                        self.write_down(&live).await,
+                        self.give_up(&live, now).await,
+                        self.leave(&live, now).await,
+                    ];
+                    if done.iter().any(Result::is_err) {
                         self.look_at(token, now.seconds());
                     }
                     self.know(token, live.newest());
@@ -38,13 +43,17 @@ impl BoundApps {
                 Err(_) => self.look_at(token, now.seconds()), // nobody can say now
             }
         }
+        self.is_looking.store(false, Ordering::Relaxed);
         ended
     }
 
     /// Whose time has come, and all of those for whom a session began, was renewed or is gone. Where
     /// nobody tells which those are, all that there are.
-    pub(super) fn due_by(&self, now: UnixTime) -> Vec<(TokenHash, Arc<SignedIn>)> {
-        let changed = self.sessions.changed();
+    pub(super) fn due_by(
+        &self,
+        changed: Option<Vec<Arc<SignedIn>>>,
+        now: UnixTime,
+    ) -> Vec<(TokenHash, Arc<SignedIn>)> {
         let mut tokens: BTreeSet<TokenHash> = {
             let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
             let later = due.split_off(&(now.seconds().saturating_add(1), TokenHash([0; 32])));
@@ -86,12 +95,13 @@ impl BoundApps {
     }
 
     /// Ends an app that never fetched its token.
-    async fn give_up(&self, live: &LiveSession, now: UnixTime) {
+    async fn give_up(&self, live: &LiveSession, now: UnixTime) -> Result<(), StoreError> {
         let known = live.newest();
         let until = known.session.app.as_deref().and_then(|app| app.unfetched_until);
         if until.is_some_and(|until| until <= now.seconds()) {
-            let _again_in_a_second = self.end(live).await;
+            self.end(live).await?;
         }
+        Ok(())
     }
 
     /// An app has fetched its token, and stays somebody's.
@@ -110,7 +120,7 @@ impl BoundApps {
     }
 
     /// What its owner's provider said last, in any of their sessions.
-    async fn bring_up_to_date(&self, app: &LiveSession) {
+    async fn bring_up_to_date(&self, app: &LiveSession) -> Result<(), StoreError> {
         let known = app.newest();
         let mut own = self.sessions.of_person(&known.person.id);
         own.retain(|one| {
@@ -118,27 +128,28 @@ impl BoundApps {
             session.app.is_none() && session.idp_id == known.session.idp_id
         });
         let newest = own.iter().map(|one| one.newest()).max_by_key(|it| it.session.vouched_at);
-        let Some(newest) = newest else { return };
+        let Some(newest) = newest else { return Ok(()) };
         if newest.session.vouched_at <= known.session.vouched_at {
-            return;
+            return Ok(());
         }
         let mut new = SignedIn::clone(&known);
         new.person = newest.person.clone();
         new.session.claims = newest.session.claims.clone();
         new.session.vouched_at = newest.session.vouched_at;
-        let _again_in_a_second = self.sessions.renew(&known, new).await; // in memory at once
+        // What was faster is told, too.
+        self.sessions.renew(&known, new).await.map(drop)
     }
 
     /// When an app asked last is kept for the day of a restart, and for other processes.
-    async fn write_down(&self, app: &LiveSession) {
+    async fn write_down(&self, app: &LiveSession) -> Result<(), StoreError> {
         let (known, seen) = (app.newest(), app.app_seen());
-        let Some((bound, seen)) = known.session.app.as_deref().zip(seen) else { return };
+        let Some((bound, seen)) = known.session.app.as_deref().zip(seen) else { return Ok(()) };
         if !is_to_be_written(app, seen) {
-            return;
+            return Ok(());
         }
         let mut new = SignedIn::clone(&known);
         new.session.app = Some(Box::new(BoundApp { seen: Some(seen), ..bound.clone() }));
-        let _again_in_a_second = self.sessions.renew(&known, new).await;
+        self.sessions.renew(&known, new).await.map(drop)
     }
 }
 

@@ -141,7 +141,7 @@ async fn what_a_provider_says_of_somebody_reaches_their_apps() {
 }
 
 fn due(bound: &BoundApps, seconds: u64) -> Vec<TokenHash> {
-    let due = bound.due_by(UnixTime::from_seconds(seconds));
+    let due = bound.due_by(bound.sessions.changed(), UnixTime::from_seconds(seconds));
     due.into_iter().map(|(token, _)| token).collect()
 }
 

@@ -8,10 +8,14 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
+use tokio::task::{Unconstrained, unconstrained};
+
 /// What a task waits for beside its work. It is looked at when it was woken, and not each time that
 /// the work was: a connection is woken for every packet, and ends by none of them.
 pub(super) struct Aside<F> {
-    waited_for: Pin<Box<F>>,
+    /// Whatever the work has left of the task's turn: a client that keeps its socket full would never
+    /// be looked at for its end.
+    waited_for: Pin<Box<Unconstrained<F>>>,
     /// The task's, as it was last.
     task: Waker,
     bell: Arc<Bell>,
@@ -31,7 +35,7 @@ impl<F: Future> Aside<F> {
         let bell =
             Arc::new(Bell { was_rung: AtomicBool::new(true), task: Mutex::new(task.clone()) });
         let rings = Waker::from(Arc::clone(&bell));
-        Self { waited_for: Box::pin(waited_for), task, bell, rings }
+        Self { waited_for: Box::pin(unconstrained(waited_for)), task, bell, rings }
     }
 
     /// What it came to. Not asked again after that.
@@ -123,5 +127,25 @@ mod tests {
         assert_eq!(one.0.load(Ordering::Relaxed), 1, "it waits no more");
         assert_eq!(other.0.load(Ordering::Relaxed), 1);
         assert_eq!(aside.poll(&Context::from_waker(&by_other)), Poll::Ready(7));
+    }
+
+    /// A flood of what costs little used up each turn of its connection's task.
+    #[tokio::test]
+    async fn it_is_looked_at_in_a_turn_that_the_work_has_used_up() {
+        let mut aside = Aside::new(async {
+            tokio::select! {
+                biased;
+                () = std::future::pending() => 1,
+                () = std::future::ready(()) => 2,
+            }
+        });
+        poll_fn(|cx| {
+            while let Poll::Ready(spent) = tokio::task::coop::poll_proceed(cx) {
+                spent.made_progress();
+            }
+            assert_eq!(aside.poll(cx), Poll::Ready(2));
+            Poll::Ready(())
+        })
+        .await;
     }
 }

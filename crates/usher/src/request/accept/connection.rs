@@ -164,7 +164,7 @@ async fn serve_http2(
 ) {
     let pulse = Arc::clone(&connection.pulse);
     let (teller, of) = (service.clone(), Arc::clone(&connection));
-    let gathered = Gathered::new(stream);
+    let gathered = Gathered::new(stream, Arc::clone(&pulse));
     let watched = Watched::new(gathered.another(), Arc::clone(&pulse));
     let io = TokioIo::new(watched.telling(move |unread| teller.unread(&of, unread)));
     let streams = tasks.streams_of(TaskOwner::Connection(connection.peer.address));

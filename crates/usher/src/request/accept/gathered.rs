@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::limits;
+use super::{Pulse, limits};
 
 thread_local! {
     /// One that nobody uses: it is in the cache still, and an idle connection holds none.
@@ -27,6 +27,8 @@ pub(super) struct Gathered<S>(Arc<Mutex<Gathering<S>>>);
 #[derive(Debug)]
 struct Gathering<S> {
     stream: S,
+    /// Counts what is held among what waits for the client.
+    pulse: Arc<Pulse>,
     /// What was written and not sent yet; no memory where there is nothing.
     held: Vec<u8>,
     /// How much of it is sent.
@@ -34,9 +36,9 @@ struct Gathering<S> {
 }
 
 impl<S> Gathered<S> {
-    /// Gathers what is written to `stream`.
-    pub(super) fn new(stream: S) -> Self {
-        Self(Arc::new(Mutex::new(Gathering { stream, held: Vec::new(), sent: 0 })))
+    /// Gathers what is written to `stream`, of a connection with this pulse.
+    pub(super) fn new(stream: S, pulse: Arc<Pulse>) -> Self {
+        Self(Arc::new(Mutex::new(Gathering { stream, pulse, held: Vec::new(), sent: 0 })))
     }
 
     /// The same stream, to send what a turn has written.
@@ -77,6 +79,7 @@ impl<S: AsyncWrite + Unpin> Gathering<S> {
         }
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.sent = 0;
+        self.pulse.taken(self.held.len());
         self.held.clear();
         SPARE.set(std::mem::take(&mut self.held));
         Poll::Ready(Ok(()))
@@ -92,6 +95,12 @@ impl<S: AsyncWrite + Unpin> Gathering<S> {
             self.held.reserve(limits::GATHERED);
         }
         Poll::Ready(Ok(limits::GATHERED - self.held.len()))
+    }
+}
+
+impl<S> Drop for Gathering<S> {
+    fn drop(&mut self) {
+        self.pulse.taken(self.held.len());
     }
 }
 
@@ -127,6 +136,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
             this.held.extend_from_slice(part);
             left -= part.len();
         }
+        this.pulse.wait(room - left);
         Poll::Ready(Ok(room - left))
     }
 

@@ -119,7 +119,8 @@ impl Lease {
 
     /// Back into the pool, if another request can follow; closed otherwise.
     pub(super) fn give_back(mut self) {
-        // One that takes a request said so when it was last looked at, which is now.
+        // One that takes a request said so when it was last looked at, which is now. Whoever takes it
+        // looks again: its end may have come since.
         if !self.sender.is_ready() && !self.is_alive() {
             return;
         }

@@ -11,7 +11,8 @@ use std::{
 
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex};
 
-use super::{Gathered, limits};
+use super::{Gathered, Pulse, limits};
+use crate::request::accept::{Bounds, Protocol, Shares, Whose};
 
 /// Counts what is written to it as calls.
 #[derive(Debug)]
@@ -39,7 +40,8 @@ impl AsyncWrite for Counting {
 fn gathered(room: usize) -> (Gathered<Counting>, DuplexStream, Arc<AtomicUsize>) {
     let (near, far) = duplex(room);
     let calls = Arc::new(AtomicUsize::new(0));
-    (Gathered::new(Counting(near, Arc::clone(&calls))), far, calls)
+    let pulse = Pulse::new(Protocol::Http2);
+    (Gathered::new(Counting(near, Arc::clone(&calls)), pulse), far, calls)
 }
 
 /// No two neighbours are alike, wherever one looks.
@@ -137,4 +139,26 @@ async fn who_has_left_is_told_of() {
     drop(far);
     let write = async { stream.write_all(&octets(2 * limits::GATHERED)).await.is_err() };
     assert!(gathered.turns(pin!(write)).await);
+}
+
+/// Else a thousand connections that nobody reads would hold what no share knows of.
+#[tokio::test]
+async fn what_is_held_counts_among_what_waits_for_the_client() {
+    let shares = Shares::new(Bounds::for_files(1024));
+    let whose = Whose::client([192, 0, 2, 1].into());
+    let pulse = Pulse::admitted(Protocol::Http2, shares.admit(whose).await.unwrap());
+    let (near, mut far) = duplex(10);
+    let gathered = Gathered::new(near, pulse);
+    let mut stream = gathered.another();
+    stream.write_all(&octets(30)).await.unwrap();
+    assert_eq!(shares.waiting(), 30);
+    let sent = gathered.turns(pin!(stream.shutdown()));
+    let (all, _) = tokio::join!(sent, far.read_exact(&mut [0; 30]));
+    all.unwrap();
+    assert_eq!(shares.waiting(), 0, "the client has it");
+    let mut stream = gathered.another();
+    stream.write_all(&octets(30)).await.unwrap();
+    assert_eq!(shares.waiting(), 30);
+    drop((stream, gathered));
+    assert_eq!(shares.waiting(), 0, "it never will");
 }
