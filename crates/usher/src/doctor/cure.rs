@@ -188,8 +188,9 @@ pub async fn apply(plan: &Plan, changes: &Changes, data_dir: &Path) -> Result<()
     let mut made = BTreeSet::new();
     let all = make(plan, changes, data_dir, &mut made).await;
     // Where one fails, those that were changed before it restart all the same.
-    let restarts = changes.restarts.iter().filter(|at| all.is_ok() || made.contains(&**at));
-    let restarted = restart(plan, restarts).await;
+    let restarts = changes.restarts.iter().filter(|at| all.is_ok() || made.contains(at.as_str()));
+    let restarts = restarts.cloned().collect();
+    let restarted = restart(plan, &restarts).await;
     all.and(restarted)
 }
 
@@ -317,7 +318,7 @@ async fn post(server: &Server<'_>, path: &str, body: Option<&Value>) -> Result<(
 
 /// Restarts them, one after the other, and waits until each serves again. Where one does not, the
 /// others are restarted all the same; the first that failed is told.
-async fn restart(plan: &Plan, servers: impl IntoIterator<Item = &String>) -> Result<(), CureError> {
+async fn restart(plan: &Plan, servers: &BTreeSet<String>) -> Result<(), CureError> {
     let trust = Trust::system(&plan.extra_roots);
     let mut all = Ok(());
     for at in servers {

@@ -152,8 +152,8 @@ async fn what_is_held_counts_among_what_waits_for_the_client() {
     let mut stream = gathered.another();
     stream.write_all(&octets(30)).await.unwrap();
     assert_eq!(shares.waiting(), 30);
-    let sent = gathered.turns(pin!(stream.shutdown()));
-    let (all, _) = tokio::join!(sent, far.read_exact(&mut [0; 30]));
+    let (mut shut, mut read) = (pin!(stream.shutdown()), [0; 30]);
+    let (all, _) = tokio::join!(gathered.turns(shut.as_mut()), far.read_exact(&mut read));
     all.unwrap();
     assert_eq!(shares.waiting(), 0, "the client has it");
     let mut stream = gathered.another();
