@@ -14,14 +14,14 @@ const KNOWN: &str = "bench/instructions.txt";
 const ROUNDS: u32 = 20 * steps::HOSTS as u32;
 
 /// How many rounds are timed.
-const TIMED: u32 = 200 * steps::HOSTS as u32;
+const TIMED: u32 = 20 * steps::HOSTS as u32;
 
 /// What is counted, by the name that callgrind knows it by: nothing follows it, or what it calls would
 /// turn the counting off.
 const COUNTED: &str = "*::counted_step";
 
 /// In percent: what a compiler of another day may make of the same code.
-const TOLERANCE: f64 = 3.0;
+const TOLERANCE: f64 = 5.0;
 
 /// Counts, prints a table, and tells whether every step costs what is known. Where that is wanted,
 /// what was counted is written down.
@@ -120,10 +120,10 @@ mod tests {
     fn a_step_that_costs_otherwise_is_told() {
         for (counted, known, verdict) in [
             (100, Some(100), OK),
-            (102, Some(100), OK),
-            (98, Some(100), OK),
-            (104, Some(100), MORE),
-            (96, Some(100), FEWER),
+            (104, Some(100), OK),
+            (96, Some(100), OK),
+            (106, Some(100), MORE),
+            (94, Some(100), FEWER),
             (100, None, UNKNOWN),
             (100, Some(0), UNKNOWN),
         ] {

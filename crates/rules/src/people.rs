@@ -1,8 +1,6 @@
 //! Who a person is, as far as a provider has told.
 
-use std::{
-    collections::BTreeMap, fmt, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration,
-};
+use std::{collections::BTreeMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -49,8 +47,7 @@ type Claim = (Box<str>, Box<[serde_json::Value]>);
 
 impl From<BTreeMap<Box<str>, Vec<serde_json::Value>>> for Claims {
     fn from(read: BTreeMap<Box<str>, Vec<serde_json::Value>>) -> Self {
-        let read = read.into_iter().map(|(name, values)| (name, values.into()));
-        Self(Arc::new(read.collect()))
+        Self(Arc::new(read.into_iter().map(|(name, values)| (name, values.into())).collect()))
     }
 }
 

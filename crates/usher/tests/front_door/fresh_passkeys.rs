@@ -95,6 +95,7 @@ async fn a_link_for_a_passkey_is_met_by_one_that_was_shown_since() {
     let other = location.as_str().replace("usher_prompt=passkey", "usher_prompt=login");
     let seen = ann.open(&other).await;
     assert!(seen.body.contains("changed on the way"), "it is signed along: {}", seen.body);
+    server.clock.turn(Duration::from_secs(1)); // moments are whole seconds
     let answer = key.signs(&page, Lie::default());
     assert_eq!(shows(&mut ann, &page, &answer).await.status, 200);
     let seen = ann.open(second.location().unwrap().as_str()).await;

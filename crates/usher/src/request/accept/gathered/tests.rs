@@ -156,7 +156,6 @@ async fn what_is_held_counts_among_what_waits_for_the_client() {
     let (all, _) = tokio::join!(gathered.turns(shut.as_mut()), far.read_exact(&mut read));
     all.unwrap();
     assert_eq!(shares.waiting(), 0, "the client has it");
-    let mut stream = gathered.another();
     stream.write_all(&octets(30)).await.unwrap();
     assert_eq!(shares.waiting(), 30);
     drop((stream, gathered));
