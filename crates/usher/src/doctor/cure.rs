@@ -185,21 +185,20 @@ pub async fn changes(plan: &Plan, tried: &[Tried]) -> Result<Changes, CureError>
 ///
 /// The first that fails; those before it are made, and can be put back.
 pub async fn apply(plan: &Plan, changes: &Changes, data_dir: &Path) -> Result<(), CureError> {
-    let mut made = BTreeSet::new();
-    let all = make(plan, changes, data_dir, &mut made).await;
-    // Where one fails, those that were changed before it restart all the same.
-    let restarts = changes.restarts.iter().filter(|at| all.is_ok() || made.contains(at.as_str()));
-    let restarts = restarts.cloned().collect();
-    let restarted = restart(plan, &restarts).await;
+    let mut restarts = BTreeSet::new();
+    let all = make(plan, changes, data_dir, &mut restarts).await;
+    // Where one fails, only what was made before it stops whatever plays there.
+    let restarts = if all.is_ok() { &changes.restarts } else { &restarts };
+    let restarted = restart(plan, restarts).await;
     all.and(restarted)
 }
 
-/// Makes them; at which servers.
-async fn make<'c>(
+/// Makes them; which servers take up what was made when they restart.
+async fn make(
     plan: &Plan,
-    changes: &'c Changes,
+    changes: &Changes,
     data_dir: &Path,
-    made: &mut BTreeSet<&'c str>,
+    restarts: &mut BTreeSet<String>,
 ) -> Result<(), CureError> {
     let mut ledger = Ledger::open(data_dir)?;
     let trust = Trust::system(&plan.extra_roots);
@@ -212,7 +211,9 @@ async fn make<'c>(
         }
         ledger.note(one)?;
         set(&server, one, (settings, &one.becomes)).await?;
-        made.insert(&one.server);
+        if one.effect == Effect::AfterRestart {
+            restarts.insert(one.server.clone());
+        }
     }
     Ok(())
 }
