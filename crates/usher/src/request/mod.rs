@@ -10,6 +10,7 @@ pub mod accept;
 mod answer;
 mod app;
 pub mod authorize;
+mod back;
 mod beside;
 mod body;
 mod brand;

@@ -18,12 +18,13 @@ use super::{
     answer,
     app::{self, AppRequest, Demand},
     authorize::{self, Permitted, Unbound},
+    back::back,
     beside::{Before, Beside},
     brand,
     by_route::by_route,
     by_token,
     caught::caught,
-    forward::{Asking, Course, RequestBody, Trailers},
+    forward::{Asking, Course, RequestBody},
     identify::{self, Asker, Identified, Identity},
     journey::{Journey, Known, Outcome},
     message::{self, Arriving},
@@ -387,23 +388,6 @@ impl Door {
         known.add_fields(&mut response);
         Ok((response, None))
     }
-}
-
-/// The answer as the client gets it.
-fn back(
-    seen: &Seen,
-    routed: &Routed,
-    route: &Arc<Route>,
-    response: Response<Body>,
-) -> Response<Body> {
-    let (mut head, body) = response.into_parts();
-    let public = &routed.authority_field;
-    shape::toward_client(&mut head, &seen.plan, route, public);
-    workers::narrow(&seen.plan, &routed.authority.host, &mut head.headers);
-    let body = body.with_trailers(Trailers::toward_client(&seen.plan, route));
-    let mut response = Response::from_parts(head, body);
-    upgrade::say_upgraded(&mut response, route, &seen.connection);
-    response
 }
 
 #[cfg(test)]

@@ -373,6 +373,7 @@ impl Running {
         let recheck: SharedRecheck = Arc::<super::door::InForce>::clone(&door.in_force);
         let idle = standing.route().idle_timeout;
         let must_go = closing.must_go();
+        closing.lasts();
         door.tasks.spawn_upgraded(async move {
             let _until_it_ends = under_way;
             let joined = async {

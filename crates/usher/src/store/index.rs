@@ -102,6 +102,7 @@ impl Index {
             before.end();
         }
         let ids = order.by_person.entry(live.person().id.clone()).or_default();
+        ids.reserve_exact(1); // most people have one, and nobody more than a hundred
         ids.push(session.id.clone());
         order.count += 1;
         note(&mut order.changed, &live);

@@ -15,7 +15,9 @@ use super::{
     selection::selected,
     stamp,
 };
-use crate::request::{Details, accept::Presented, identify::LiveSession, route::is_probe};
+use crate::request::{
+    Details, accept::Presented, identify::LiveSession, route::is_probe, shape::own,
+};
 
 /// One request from its first to its last byte: the `http-request` line.
 #[derive(Clone, Debug)]
@@ -74,6 +76,14 @@ fn without_query(reference: &[u8]) -> &[u8] {
 }
 
 impl Access {
+    /// Keeps nothing of what was read with the request, for one that lasts: a socket would hold its
+    /// connection's buffer for as long as it lives.
+    pub(super) fn apart(&mut self) {
+        let Self { host, authority, user_agent, referer, way, ip, .. } = self;
+        let fields = [host, authority, way, ip].into_iter();
+        fields.chain(user_agent).chain(referer).for_each(own);
+    }
+
     pub(super) fn json(&self, out: &mut Vec<u8>, end: End) {
         let fields = self.plan.log.access.as_ref();
         // Health probes are noise: the real server demotes them too.

@@ -43,6 +43,11 @@ impl Closing {
         self
     }
 
+    /// It lasts, and keeps nothing of what was read with it.
+    pub fn lasts(&mut self) {
+        self.access.apart();
+    }
+
     /// Resolves when its connection has to make room for others.
     pub fn must_go(&self) -> impl Future<Output = ()> + Send + use<> {
         self.in_flight.must_go()

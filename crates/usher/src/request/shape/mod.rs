@@ -8,12 +8,14 @@
 //! What the client said about itself is removed in every spelling, then what only the proxy may
 //! say is added, so that nothing the client nominates can unsay it.
 
+mod apart;
 mod assertion;
 mod fields;
 mod response;
 mod signer;
 mod target;
 
+pub use apart::{apart, own};
 pub use assertion::{Assertions, identity_fields, identity_octets};
 pub use fields::{NamedByClient, Upward, toward_upstream};
 pub use response::toward_client;
