@@ -1,8 +1,9 @@
 //! Speed and memory: builds what is shipped and hands over to the program in `bench/`.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use crate::{
+    dist,
     shell::{Failure, Log, Outcome, cargo, root, target},
     tools,
 };
@@ -91,6 +92,10 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
     })?;
     let mut peers = None;
     log.step("peers", || tools::peers().map(|found| peers = Some(found)))?;
+    let usher = match profile {
+        "dist" => Some(dist::build(log)?), // as a user would run it
+        _ => None,
+    };
     build(profile, log)?;
     let is_part = rest.iter().any(|word| LEAVING_OUT.contains(&word.as_str()));
     let results = if is_part { PART } else { RESULTS };
@@ -99,7 +104,15 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
         words.extend([option.to_owned(), program.display().to_string()]);
     }
     words.extend_from_slice(rest);
-    hand_over("compare", profile, &words, log)
+    let usher = usher.unwrap_or_else(|| target().join(profile).join("usher"));
+    measured("compare", &usher, profile, &words, log)
+}
+
+/// Has this usher serve whoever `words` of `cargo xtask bench` tell of.
+pub fn serve(usher: &Path, words: &[&str], log: &mut Log) -> Outcome {
+    build("dist", log)?;
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    measured("compare", usher, "dist", &words, log)
 }
 
 fn build(profile: &str, log: &mut Log) -> Outcome {
@@ -111,13 +124,22 @@ fn build(profile: &str, log: &mut Log) -> Outcome {
 }
 
 fn hand_over(what: &str, profile: &str, arguments: &[String], log: &mut Log) -> Outcome {
-    let built = target().join(profile);
+    measured(what, &target().join(profile).join("usher"), profile, arguments, log)
+}
+
+fn measured(
+    what: &str,
+    usher: &Path,
+    profile: &str,
+    arguments: &[String],
+    log: &mut Log,
+) -> Outcome {
     log.command(
         what,
-        Command::new(built.join("usher-bench"))
+        Command::new(target().join(profile).join("usher-bench"))
             .arg(what)
             .arg("--usher")
-            .arg(built.join("usher"))
+            .arg(usher)
             .arg("--profile")
             .arg(profile)
             .args(arguments)

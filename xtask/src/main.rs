@@ -5,6 +5,7 @@
 
 mod bench;
 mod checks;
+mod dist;
 mod docs;
 mod e2e;
 mod fuzz;
@@ -47,6 +48,8 @@ Usage: cargo xtask <CHORE>
                     browser's
   routes            Loading, memory, finding a route and deciding, for 10 to 10,000 hosts
   cases [FILE…]     What Pomerium answered to golden cases, beside ours; prints each that differs
+  dist [--train]    Build what is shipped by the profile in bench/usher.profdata, which --train
+                    counts anew: an hour, and only after changes of the request path
   bench [--quick] [--contenders A,B] [--tests A,B] [--kind NAME] [--reps N]
                     CPU per request, handshake and GiB, latency and memory, beside nginx, HAProxy,
                     Envoy and Caddy, as ratios, and what grows with many of everything; a whole run
@@ -96,6 +99,7 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "apps" => bench::apps(rest, log),
         "routes" => bench::routes(log),
         "bench" => bench::compare(rest, log),
+        "dist" => dist::dist(rest, log),
         "mutants" => mutants::run(rest, log),
         "docs" => docs::renew(log),
         "help" | "-h" | "--help" => {

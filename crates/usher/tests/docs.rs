@@ -205,7 +205,7 @@ fn rows_name_tests_that_exist(rows: Vec<&str>) {
 /// The words behind `usher` on a line that a page shows.
 fn typed(line: &str) -> Option<&str> {
     let line = line.trim_start_matches("$ ").trim_start_matches("sudo ");
-    let line = line.trim_start_matches("-u usher ").trim_start_matches("target/dist/");
+    let line = line.trim_start_matches("-u usher ").trim_start_matches("target/shipped/");
     let line = line.trim_start_matches("docker compose exec usher /");
     let words = line.strip_prefix("usher ").or_else(|| line.split(" -- ").nth(1))?;
     Some(words.split(" #").next().unwrap().trim())
