@@ -72,6 +72,7 @@ pub fn run(args: &Args) -> ExitCode {
 fn serve(args: &Args) -> Result<(), Failure> {
     let environment = environment();
     let source = Source::File { path: &args.config, environment: &environment };
+    let mut watch = Watch::new(vec![args.config.clone()]);
     let Loaded { plan, problems, files, .. } = load(source)?;
     let _nowhere_left = write!(io::stderr().lock(), "{problems}");
     let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
@@ -82,7 +83,10 @@ fn serve(args: &Args) -> Result<(), Failure> {
 
     let mut signals = Signals::new().map_err(Failure::Signals)?;
     let alone = mounted_alone(&files);
-    let mut watch = if plan.hot_reload { Watch::new(files) } else { Watch::nothing() };
+    match plan.hot_reload {
+        true => watch.follow(files),
+        false => watch = Watch::nothing(),
+    }
     let first = !Alone::was_taken(&dir);
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder.clone()))?;
     let config = std::path::absolute(&args.config).unwrap_or_else(|_| args.config.clone());
@@ -253,6 +257,7 @@ fn reload(running: &RunningServer, told: &mut Told<'_>, source: Source<'_>, watc
             .with(EventField::Hint, format!("usher check --config {source}"))
             .write();
     };
+    watch.about_to_read();
     let Loaded { plan, problems, files, .. } = match load(source) {
         Ok(loaded) => loaded,
         Err(failure) => return refused(told, failure.to_string(), failure.to_json()),
