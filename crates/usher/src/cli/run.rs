@@ -13,7 +13,7 @@ use usher_rules::{
 };
 
 use super::{
-    data_dir::{data_dir, is_root},
+    data_dir::DataDir,
     failure::Failure,
     first,
     mounts::mounted_alone,
@@ -40,10 +40,9 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
     pub config: PathBuf,
 
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
 
     /// How records are written [default: text on a terminal, else json]
     #[arg(long, value_name = "FORMAT")]
@@ -75,7 +74,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let mut watch = Watch::new(vec![args.config.clone()]);
     let Loaded { plan, problems, files, .. } = load(source)?;
     let _nowhere_left = write!(io::stderr().lock(), "{problems}");
-    let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
+    let dir = args.dir.find()?;
     let recorder = Recorder::new([
         Log::new(io::stdout(), format(args.log_format)),
         Log::new(DecisionFile::in_dir(&dir), Format::Kept),
