@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    shell::{Failure, Log, Outcome, cargo, root, target},
+    shell::{Log, Outcome, cargo, root, target},
     tools,
 };
 
@@ -68,17 +68,12 @@ const RESULTS: &str = "bench/results.json";
 /// Where those of a comparison lie that left something out.
 const PART: &str = "target/bench.json";
 /// What leaves something out.
-const LEAVING_OUT: [&str; 5] = ["--quick", "--short", "--contenders", "--tests", "--kind"];
+const LEAVING_OUT: [&str; 4] = ["--quick", "--contenders", "--tests", "--kind"];
 
 /// `cargo xtask bench`: CPU per unit of work and memory, beside the peers.
 pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
-    let (profile, rest) = match arguments {
-        [option, profile, rest @ ..] if option == "--profile" => (profile.as_str(), rest),
-        rest => ("dist", rest),
-    };
-    if !["release", "dist"].contains(&profile) {
-        return Err(Failure::new(format!("`--profile {profile}`: release or dist")));
-    }
+    let at = arguments.iter().position(|word| word == "--profile");
+    let profile = at.and_then(|at| arguments.get(at + 1)).map_or("dist", String::as_str);
     log.step("programs", || {
         tools::debian(&[
             ("nginx", "nginx-light"),
@@ -92,13 +87,13 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
     let mut peers = None;
     log.step("peers", || tools::peers().map(|found| peers = Some(found)))?;
     build(profile, log)?;
-    let is_part = rest.iter().any(|word| LEAVING_OUT.contains(&word.as_str()));
+    let is_part = arguments.iter().any(|word| LEAVING_OUT.contains(&word.as_str()));
     let results = if is_part { PART } else { RESULTS };
     let mut words: Vec<String> = ["--json", results].map(str::to_owned).to_vec();
     for (option, program) in ["--envoy", "--caddy"].into_iter().zip(peers.into_iter().flatten()) {
         words.extend([option.to_owned(), program.display().to_string()]);
     }
-    words.extend_from_slice(rest);
+    words.extend_from_slice(arguments);
     hand_over("compare", profile, &words, log)
 }
 
