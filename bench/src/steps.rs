@@ -269,7 +269,7 @@ impl Way {
         })?;
         let routed = scales.take(Step::Route, || {
             one_length(&mut head.headers).ok()?;
-            route::find(&self.plan, &visitor.connection, &head).ok()
+            route::find(&seen, &head).ok()
         })?;
         let route = routed.route()?;
         let identity =
@@ -296,6 +296,9 @@ impl Way {
         let public = &routed.authority_field;
         scales.take(Step::ShapeBack, || {
             shape::toward_client(&mut answer, &self.plan, route, public);
+            if visitor.connection.protocol().is_multiplexed() {
+                shape::apart(&mut answer.headers);
+            }
             Some(())
         })?;
         if scales.counted == Some(Step::Assert) {

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use crate::{
     dist,
-    shell::{Failure, Log, Outcome, cargo, root, target},
+    shell::{Log, Outcome, cargo, root, target},
     tools,
 };
 
@@ -69,17 +69,12 @@ const RESULTS: &str = "bench/results.json";
 /// Where those of a comparison lie that left something out.
 const PART: &str = "target/bench.json";
 /// What leaves something out.
-const LEAVING_OUT: [&str; 5] = ["--quick", "--short", "--contenders", "--tests", "--kind"];
+const LEAVING_OUT: [&str; 4] = ["--quick", "--contenders", "--tests", "--kind"];
 
 /// `cargo xtask bench`: CPU per unit of work and memory, beside the peers.
 pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
-    let (profile, rest) = match arguments {
-        [option, profile, rest @ ..] if option == "--profile" => (profile.as_str(), rest),
-        rest => ("dist", rest),
-    };
-    if !["release", "dist"].contains(&profile) {
-        return Err(Failure::new(format!("`--profile {profile}`: release or dist")));
-    }
+    let at = arguments.iter().position(|word| word == "--profile");
+    let profile = at.and_then(|at| arguments.get(at + 1)).map_or("dist", String::as_str);
     log.step("programs", || {
         tools::debian(&[
             ("nginx", "nginx-light"),
@@ -97,13 +92,13 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
         _ => None,
     };
     build(profile, log)?;
-    let is_part = rest.iter().any(|word| LEAVING_OUT.contains(&word.as_str()));
+    let is_part = arguments.iter().any(|word| LEAVING_OUT.contains(&word.as_str()));
     let results = if is_part { PART } else { RESULTS };
     let mut words: Vec<String> = ["--json", results].map(str::to_owned).to_vec();
     for (option, program) in ["--envoy", "--caddy"].into_iter().zip(peers.into_iter().flatten()) {
         words.extend([option.to_owned(), program.display().to_string()]);
     }
-    words.extend_from_slice(rest);
+    words.extend_from_slice(arguments);
     let usher = usher.unwrap_or_else(|| target().join(profile).join("usher"));
     measured("compare", &usher, profile, &words, log)
 }

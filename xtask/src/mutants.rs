@@ -41,6 +41,7 @@ pub fn run(arguments: &[String], log: &mut Log) -> Outcome {
         [all] if all.as_str() == "--all" && files.is_empty() => {}
         _ => return Err(Failure::new("`mutants` takes files, or `--all` and nothing else")),
     }
+    let chosen = files.iter().map(|file| inside(file)).collect::<Result<Vec<_>, _>>()?;
     log.step("cargo-mutants", tools::cargo_mutants)?;
     // Copied trees build in a folder of their own, and few of our tests like to share two cores.
     let mut command = cargo(["mutants", "--no-shuffle", "--jobs=1", "--colors=never"]);
@@ -49,8 +50,8 @@ pub fn run(arguments: &[String], log: &mut Log) -> Outcome {
             command.args(["--package", name]);
         }
     }
-    for file in &files {
-        command.arg("--file").arg(inside(file)?);
+    for file in chosen {
+        command.arg("--file").arg(file);
     }
     if files.is_empty() {
         command.args(DECIDES.iter().flat_map(|glob| ["--file", glob]));

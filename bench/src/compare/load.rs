@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{LOAD_CORE, peers::FILM};
+use super::{FILM, LOAD_CORE};
 use crate::{client::Protocol, failure::Failure, front_door::HOST, process::Process};
 
 /// Clients offer one cipher and one group, so that all servers do the same cryptography.

@@ -54,6 +54,8 @@ pub use peers::{Peers, Programs};
 pub const PROXY_CORE: u32 = 0;
 /// The core of whoever asks, and of what stands behind.
 pub const LOAD_CORE: u32 = 1;
+/// How large the film is; it stays in the page cache.
+const FILM: u64 = 256 << 20;
 const REPETITIONS: usize = 3;
 
 const POLICY: &str = "\

@@ -1,6 +1,7 @@
 //! A clock that tests turn by hand.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -20,6 +21,8 @@ pub struct TurnedClock {
     /// Seconds by which the wall clock alone is off.
     jumped: AtomicI64,
     breaks: Mutex<(String, usize)>,
+    /// How often it was asked, by the names of threads.
+    asked: Mutex<BTreeMap<String, u64>>,
 }
 
 impl TurnedClock {
@@ -33,6 +36,7 @@ impl TurnedClock {
             turned: AtomicU64::new(0),
             jumped: AtomicI64::new(0),
             breaks: Mutex::default(),
+            asked: Mutex::default(),
         })
     }
 
@@ -58,6 +62,18 @@ impl TurnedClock {
         *self.breaks.lock().unwrap_or_else(PoisonError::into_inner) = (thread.into(), times);
     }
 
+    /// How often it was asked on a thread of this name: whoever looks at the time, looks around.
+    pub fn asked_on(&self, thread: &str) -> u64 {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.get(thread).copied().unwrap_or_default()
+    }
+
+    fn count(&self) {
+        let thread = std::thread::current();
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        *asked.entry(thread.name().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+
     fn may_break(&self) {
         let mut breaks = self.breaks.lock().unwrap_or_else(PoisonError::into_inner);
         if breaks.1 > 0 && std::thread::current().name() == Some(&breaks.0) {
@@ -70,6 +86,7 @@ impl TurnedClock {
 
 impl Clock for TurnedClock {
     fn now(&self) -> Now {
+        self.count();
         self.may_break();
         let turned = self.turned.load(Ordering::Relaxed);
         let wall = (self.wall + turned).saturating_add_signed(self.jumped.load(Ordering::Relaxed));

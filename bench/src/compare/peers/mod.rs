@@ -21,7 +21,7 @@ use crate::{
     process::Process,
 };
 
-pub use nginx::{FILM, STATUS};
+pub use nginx::STATUS;
 
 /// Where programs lie that no Debian package brings.
 #[derive(Debug, Default)]

@@ -9,14 +9,11 @@ use std::{
 
 use super::{Contender, Setting};
 use crate::{
-    compare::{LOAD_CORE, PROXY_CORE},
+    compare::{FILM, LOAD_CORE, PROXY_CORE},
     failure::Failure,
     front_door::{await_port, free_address},
     process::Process,
 };
-
-/// How large the film is; it stays in the page cache.
-pub const FILM: u64 = 256 << 20;
 
 /// Where the app and the service tell how often they were asked.
 pub const STATUS: &str = "/counted";

@@ -138,8 +138,8 @@ pub fn remove_query_session(query: &str) -> Cow<'_, str> {
         return Cow::Borrowed(query);
     }
     let is_session = |pair: &&str| {
-        let name = pair.split('=').next().unwrap_or_default().replace('+', " ");
-        percent_encoding::percent_decode_str(&name).decode_utf8_lossy() == "pomerium_session"
+        let name = pair.split('=').next().unwrap_or_default(); // a `+` is a space: of another name
+        percent_encoding::percent_decode_str(name).decode_utf8_lossy() == "pomerium_session"
     };
     if !query.split('&').any(|pair| is_session(&pair)) {
         return Cow::Borrowed(query);

@@ -1,12 +1,13 @@
 use std::{
     fmt,
     net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
 };
 
 /// A host as it is compared: ASCII lower case, no port; IPv6 in brackets. A root dot counts, as it
-/// does in Pomerium: `tv.example.` is another host than `tv.example`.
+/// does in Pomerium: `tv.example.` is another host than `tv.example`. Shared by its copies.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Host(Box<str>);
+pub struct Host(Arc<str>);
 
 /// Why a text is not a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +53,11 @@ impl Host {
         if !are_labels(name) {
             return Err(HostError::BadLabel);
         }
-        Ok(Self(text.to_ascii_lowercase().into()))
+        // Nearly all are written in small letters: those are kept with one copy.
+        Ok(Self(match text.bytes().any(|octet| octet.is_ascii_uppercase()) {
+            true => text.to_ascii_lowercase().into(),
+            false => text.into(),
+        }))
     }
 
     /// A name in other letters is its A-labels, as browsers send it (UTS 46). Only a config can
@@ -68,7 +73,7 @@ impl Host {
     /// and need not be hosts by our rules.
     pub fn a_labels(text: &str) -> Box<str> {
         match Self::parse(text) {
-            Ok(host) if !text.is_ascii() => host.0,
+            Ok(host) if !text.is_ascii() => (*host.0).into(),
             Ok(_) | Err(_) => text.into(),
         }
     }

@@ -112,6 +112,11 @@ impl RequestPath {
         &self.wire
     }
 
+    /// The same, for who keeps it.
+    pub fn shared_wire(&self) -> Arc<str> {
+        Arc::clone(&self.wire)
+    }
+
     /// The same path with every escape decoded: what `http_path` is compared with.
     pub fn decoded(&self) -> &str {
         &self.decoded

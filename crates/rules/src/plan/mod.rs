@@ -263,6 +263,11 @@ impl SignIn {
         self.providers.first().signs_in_here().then_some(&self.authenticate)
     }
 
+    /// Do people sign in on this host, here?
+    pub fn is_at(&self, host: &Host) -> bool {
+        self.own().is_some_and(|own| own.host == *host)
+    }
+
     /// The address to register at a provider (`redirect_uri`, RFC 6749 §3.1.2).
     pub fn callback(&self, provider: &OidcProvider) -> String {
         format!("{}{}", self.authenticate, self.providers.callback_path(&provider.id))

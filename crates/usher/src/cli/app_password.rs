@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
 };
 
@@ -14,7 +14,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{failure::tell, meant::SHORT, people::Until};
+use super::{data_dir::DataDir, failure::tell, meant::SHORT, people::Until};
 use crate::{
     request::record::moment,
     store::{OpenError, Store},
@@ -27,10 +27,9 @@ use crate::{
 /// be restarted: what runs under one that is revoked stops within seconds.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

@@ -10,7 +10,7 @@ use std::{
 use usher_rules::{secret::Secret, time::Clock as _};
 use zeroize::Zeroizing;
 
-use super::{config_of, dir_of, service};
+use super::{config_of, data_dir::DataDir, dir_of, service};
 use crate::{
     certs::acme::AcmeClient,
     reload::{Loaded, Source, environment, load},
@@ -40,10 +40,9 @@ pub struct BackupArgs {
     /// [default: the one of the usher that runs, else /etc/usher/config.yaml]
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
 }
 
 /// Put a backup in the place of what usher keeps.
@@ -56,15 +55,14 @@ pub struct RestoreArgs {
     /// The passphrase that it was sealed with stands in this file
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
 }
 
 /// Exit status: 0 done, 2 it could not be done.
 pub fn back_up(args: &BackupArgs) -> ExitCode {
-    let dir = match dir_of(args.data_dir.as_deref()) {
+    let dir = match dir_of(&args.dir) {
         Ok(dir) => dir,
         Err(code) => return code,
     };
@@ -126,7 +124,7 @@ fn elsewhere(config: &Path, dir: &Path) -> String {
 
 /// Exit status: 0 done, 2 it could not be done, and nothing is changed.
 pub fn restore(args: &RestoreArgs) -> ExitCode {
-    let dir = match dir_of(args.data_dir.as_deref()) {
+    let dir = match dir_of(&args.dir) {
         Ok(dir) => dir,
         Err(code) => return code,
     };

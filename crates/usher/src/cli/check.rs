@@ -13,10 +13,7 @@ use usher_rules::{
     time::Clock as _,
 };
 
-use super::{
-    data_dir::{data_dir, is_root},
-    failure::Failure,
-};
+use super::{data_dir::DataDir, failure::Failure};
 use crate::{
     certs::{self, CertError},
     doctor::{Place, Tried, basics, block_on},
@@ -27,6 +24,10 @@ use crate::{
 /// Exit status for a config that can't run.
 const BAD_CONFIG: u8 = 2;
 
+/// Of `--data-dir`, which is for more here than elsewhere.
+const DATA_DIR: &str = "Where usher keeps its data, looked at by --live for certificates \
+    [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]";
+
 /// Show every problem of a config; --live tries names, ports and apps, too.
 ///
 /// Each problem has its place and its cure. Nothing is changed or written.
@@ -34,6 +35,7 @@ const BAD_CONFIG: u8 = 2;
 /// Exit status: 0 it runs, 1 it runs without one of its certificates (or --live found something to
 /// mend), 2 it can't run.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("data_dir", |arg| arg.help(DATA_DIR)))]
 pub struct Args {
     /// Config file: `.yaml`, `.json`, `.toml` or `.env`
     #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
@@ -43,10 +45,9 @@ pub struct Args {
     #[arg(long)]
     pub live: bool,
 
-    /// Where usher keeps its data, looked at by --live for certificates
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
 
     /// Print what is in force, defaults included, as a config; secrets are not shown
     #[arg(long, conflicts_with_all = ["json", "live"])]
@@ -157,7 +158,7 @@ fn show(effective: &Effective, findings: &Findings, out: &mut impl Write) -> io:
 
 /// Tries what the plan names; whether nothing is to mend.
 fn answers(plan: &Plan, args: &Args, out: &mut impl Write) -> io::Result<bool> {
-    let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root()).ok();
+    let dir = args.dir.find().ok();
     let place = Place {
         data_dir: dir.as_deref(),
         now: SystemClock.now(),

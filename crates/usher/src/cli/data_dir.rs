@@ -11,6 +11,27 @@ use std::{
 #[error("no data directory: --data-dir is not given, and neither $USHER_DATA_DIR nor $HOME is set")]
 pub struct NoDataDir;
 
+/// The option by which every command is told where data is kept.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)]
+pub struct DataDir {
+    /// Where usher keeps its data
+    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl DataDir {
+    /// The data directory of whoever runs this; see [`fn@data_dir`].
+    ///
+    /// # Errors
+    ///
+    /// [`NoDataDir`].
+    pub fn find(&self) -> Result<PathBuf, NoDataDir> {
+        data_dir(self.data_dir.as_deref(), |name| std::env::var_os(name), is_root())
+    }
+}
+
 /// The data directory: `--data-dir`; else `$USHER_DATA_DIR`; else `/var/lib/usher` for root, and
 /// for others `$XDG_DATA_HOME/usher` or `~/.local/share/usher`.
 ///

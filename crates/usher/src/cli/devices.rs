@@ -3,7 +3,7 @@
 use std::{
     cmp::Reverse,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
 };
 
@@ -13,6 +13,7 @@ use usher_rules::{
 };
 
 use super::{
+    data_dir::DataDir,
     failure::tell,
     meant::{NotMeant, SHORT, meant},
 };
@@ -31,10 +32,9 @@ use crate::{
 /// down every ten minutes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

@@ -9,7 +9,7 @@ use std::{
 use serde_json::json;
 use usher_rules::{plan::Plan, problem::Severity, time::Clock as _};
 
-use super::{dir_of, failure::Failure};
+use super::{data_dir::DataDir, dir_of, failure::Failure};
 use crate::{
     doctor::{
         Place, Slowly, Tried, block_on,
@@ -20,6 +20,10 @@ use crate::{
     server::SystemClock,
 };
 
+/// Of `--data-dir`, which is for more here than elsewhere.
+const DATA_DIR: &str = "Where usher keeps its data, and what --fix found before \
+    [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]";
+
 /// Say what is wrong from DNS to Jellyfin, for whom, and mend it.
 ///
 /// DNS, ports, certificates, the redirect from http, cookies, sign-in, providers, routes, and each
@@ -27,15 +31,15 @@ use crate::{
 ///
 /// Exit status: 0 nothing to mend, 1 something is, 2 the config can't run or nothing was asked.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("data_dir", |arg| arg.help(DATA_DIR)))]
 pub struct Args {
     /// Config file: `.yaml`, `.json`, `.toml` or `.env`
     #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
     pub config: PathBuf,
 
-    /// Where usher keeps its data, and what --fix found before
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
 
     /// One object a line, for programs
     #[arg(long)]
@@ -91,7 +95,7 @@ fn look(plan: &Plan, args: &Args, out: &mut impl Write) -> io::Result<ExitCode> 
         }
         return Ok(exit(&tried));
     }
-    let Ok(dir) = dir_of(args.data_dir.as_deref()) else { return Ok(ExitCode::from(NOT_DONE)) };
+    let Ok(dir) = dir_of(&args.dir) else { return Ok(ExitCode::from(NOT_DONE)) };
     let changes = match block_on(cure::changes(plan, &tried))? {
         Ok(changes) => changes,
         Err(error) => return not_done(&error),
@@ -112,12 +116,7 @@ fn look(plan: &Plan, args: &Args, out: &mut impl Write) -> io::Result<ExitCode> 
 }
 
 fn examined(plan: &Plan, args: &Args) -> io::Result<Vec<Tried>> {
-    let dir = super::data_dir::data_dir(
-        args.data_dir.as_deref(),
-        |name| std::env::var_os(name),
-        super::data_dir::is_root(),
-    );
-    let dir = dir.ok();
+    let dir = args.dir.find().ok();
     block_on(async {
         let addresses = own_addresses().await;
         let (data_dir, now) = (dir.as_deref(), SystemClock.now());
@@ -179,7 +178,7 @@ fn not_done(error: &cure::CureError) -> io::Result<ExitCode> {
 }
 
 fn put_back(plan: &Plan, args: &Args, out: &mut impl Write) -> io::Result<ExitCode> {
-    let Ok(dir) = dir_of(args.data_dir.as_deref()) else { return Ok(ExitCode::from(NOT_DONE)) };
+    let Ok(dir) = dir_of(&args.dir) else { return Ok(ExitCode::from(NOT_DONE)) };
     let all = match block_on(cure::undo(plan, &dir))? {
         Ok(all) => all,
         Err(error) => return not_done(&error),

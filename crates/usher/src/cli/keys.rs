@@ -1,8 +1,8 @@
 //! `usher keys`: the keys that usher made are replaced, and nobody is signed out by it.
 
-use std::{io::Write, path::Path, path::PathBuf, process::ExitCode};
+use std::{io::Write, path::Path, process::ExitCode};
 
-use super::{failure::tell, service_account::endless};
+use super::{data_dir::DataDir, failure::tell, service_account::endless};
 use crate::{
     server::{KeyFailure, fresh_keys},
     store::{Alone, KeyFileError, OpenError, ServedBy, Store, StoreFailure},
@@ -14,10 +14,9 @@ use crate::{
 /// are replaced there: the new one as `shared_secret`, the old one as `shared_secret_previous`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

@@ -35,6 +35,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use usher_rules::time::Clock as _;
 
+use self::data_dir::DataDir;
 use crate::server::SystemClock;
 
 /// What stands above the commands that everybody has.
@@ -178,9 +179,8 @@ pub fn main() -> ExitCode {
 }
 
 /// The data directory that is meant; says so where there is none.
-fn dir_of(option: Option<&Path>) -> Result<PathBuf, ExitCode> {
-    let dir = data_dir::data_dir(option, |name| std::env::var_os(name), data_dir::is_root());
-    dir.map_err(|failure| {
+fn dir_of(option: &DataDir) -> Result<PathBuf, ExitCode> {
+    option.find().map_err(|failure| {
         let _nowhere_left =
             writeln!(io::stderr(), "error: {failure}\nhint: say where: --data-dir DIR");
         ExitCode::from(2)
@@ -188,7 +188,7 @@ fn dir_of(option: Option<&Path>) -> Result<PathBuf, ExitCode> {
 }
 
 /// Does it in the data directory that is meant; says so where a usher runs on another.
-fn on_data(option: Option<&Path>, act: impl FnOnce(&Path) -> ExitCode) -> ExitCode {
+fn on_data(option: &DataDir, act: impl FnOnce(&Path) -> ExitCode) -> ExitCode {
     match dir_of(option) {
         Ok(dir) => {
             service::tell_of_another(&dir);
@@ -208,41 +208,41 @@ fn config_of(option: Option<&PathBuf>, dir: &Path) -> Option<PathBuf> {
 }
 
 fn sessions(args: &sessions::Args) -> ExitCode {
-    on_data(args.data_dir.as_deref(), |dir| {
+    on_data(&args.dir, |dir| {
         let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
         sessions::run(&args.command, dir, SystemClock.now().wall, &mut output, &mut errors)
     })
 }
 
 fn devices(args: &devices::Args) -> ExitCode {
-    on_data(args.data_dir.as_deref(), |dir| {
+    on_data(&args.dir, |dir| {
         let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
         devices::run(&args.command, dir, SystemClock.now().wall, &mut output, &mut errors)
     })
 }
 
 fn keys(args: &keys::Args) -> ExitCode {
-    on_data(args.data_dir.as_deref(), |dir| {
+    on_data(&args.dir, |dir| {
         keys::run(args.command, dir, &mut io::stdout().lock(), &mut io::stderr())
     })
 }
 
 fn app_password(args: &app_password::Args) -> ExitCode {
-    on_data(args.data_dir.as_deref(), |dir| {
+    on_data(&args.dir, |dir| {
         let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
         app_password::run(&args.command, dir, SystemClock.now().wall, &mut output, &mut errors)
     })
 }
 
 fn enrolments(args: &enrolments::Args) -> ExitCode {
-    on_data(args.data_dir.as_deref(), |dir| {
+    on_data(&args.dir, |dir| {
         let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
         enrolments::run(&args.command, dir, SystemClock.now().wall, &mut output, &mut errors)
     })
 }
 
 fn service_account(args: &service_account::Args) -> ExitCode {
-    on_data(args.data_dir.as_deref(), |dir| {
+    on_data(&args.dir, |dir| {
         let config = config_of(args.config.as_ref(), dir);
         let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
         let (now, place) = (SystemClock.now().wall, (dir, config.as_deref()));
@@ -251,7 +251,7 @@ fn service_account(args: &service_account::Args) -> ExitCode {
 }
 
 fn people(args: &people::Args) -> ExitCode {
-    on_data(args.data_dir.as_deref(), |dir| {
+    on_data(&args.dir, |dir| {
         let (mut input, mut output, mut errors) =
             (io::stdin().lock(), io::stdout().lock(), io::stderr());
         let input_is_terminal = io::stdin().is_terminal();

@@ -24,7 +24,7 @@ use usher_rules::{
     until::shown,
 };
 
-use super::failure::is_unheard;
+use super::{data_dir::DataDir, failure::is_unheard};
 use crate::{
     idp::{
         Cost, Directory, DirectoryError, LONGEST_PASSWORD, NewMember, NoRandomness, Passwords,
@@ -40,10 +40,9 @@ use crate::{
 /// address or one of their groups.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
     /// Config whose routes let people in
     /// [default: the one of the usher that runs, else /etc/usher/config.yaml]
     #[arg(short, long, global = true, value_name = "FILE")]

@@ -13,7 +13,7 @@ use usher_rules::{
 };
 
 use super::{
-    data_dir::{data_dir, is_root},
+    data_dir::DataDir,
     failure::Failure,
     first,
     mounts::mounted_alone,
@@ -40,10 +40,9 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
     pub config: PathBuf,
 
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
 
     /// How records are written [default: text on a terminal, else json]
     #[arg(long, value_name = "FORMAT")]
@@ -72,9 +71,10 @@ pub fn run(args: &Args) -> ExitCode {
 fn serve(args: &Args) -> Result<(), Failure> {
     let environment = environment();
     let source = Source::File { path: &args.config, environment: &environment };
+    let mut watch = Watch::new(vec![args.config.clone()]);
     let Loaded { plan, problems, files, .. } = load(source)?;
     let _nowhere_left = write!(io::stderr().lock(), "{problems}");
-    let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
+    let dir = args.dir.find()?;
     let recorder = Recorder::new([
         Log::new(io::stdout(), format(args.log_format)),
         Log::new(DecisionFile::in_dir(&dir), Format::Kept),
@@ -82,7 +82,10 @@ fn serve(args: &Args) -> Result<(), Failure> {
 
     let mut signals = Signals::new().map_err(Failure::Signals)?;
     let alone = mounted_alone(&files);
-    let mut watch = if plan.hot_reload { Watch::new(files) } else { Watch::nothing() };
+    match plan.hot_reload {
+        true => watch.follow(files),
+        false => watch = Watch::nothing(),
+    }
     let first = !Alone::was_taken(&dir);
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder.clone()))?;
     let config = std::path::absolute(&args.config).unwrap_or_else(|_| args.config.clone());
@@ -253,6 +256,7 @@ fn reload(running: &RunningServer, told: &mut Told<'_>, source: Source<'_>, watc
             .with(EventField::Hint, format!("usher check --config {source}"))
             .write();
     };
+    watch.about_to_read();
     let Loaded { plan, problems, files, .. } = match load(source) {
         Ok(loaded) => loaded,
         Err(failure) => return refused(told, failure.to_string(), failure.to_json()),

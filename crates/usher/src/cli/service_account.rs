@@ -15,7 +15,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{failure::tell, people::Until};
+use super::{data_dir::DataDir, failure::tell, people::Until};
 use crate::{
     reload::{Source, environment, load},
     request::{
@@ -33,10 +33,9 @@ use crate::{
 /// a group or address that it was given, or its id: `user: service-account:NAME`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
     /// Config with the secret that signs tokens, if one is written there
     /// [default: the one of the usher that runs, else /etc/usher/config.yaml]
     #[arg(short, long, global = true, value_name = "FILE")]

@@ -3,13 +3,14 @@
 use std::{
     cmp::Reverse,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
 };
 
 use usher_rules::{session::SignedIn, time::UnixTime};
 
 use super::{
+    data_dir::DataDir,
     failure::tell,
     meant::{NotMeant, SHORT, meant},
 };
@@ -27,10 +28,9 @@ use crate::{
 /// seconds.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

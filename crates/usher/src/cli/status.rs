@@ -18,7 +18,7 @@ use usher_rules::{
 use jellyfins::Reader;
 
 use super::{
-    data_dir::{NoDataDir, data_dir, is_root},
+    data_dir::{DataDir, NoDataDir},
     service::tell_of_another,
 };
 use crate::{
@@ -70,10 +70,9 @@ pub struct Place {
         default_value = "/etc/usher/config.yaml"
     )]
     pub config: PathBuf,
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
 }
 
 /// Why there is nothing to look at.
@@ -97,7 +96,7 @@ impl Place {
         let environment = reload::environment();
         let source = reload::Source::File { path: &self.config, environment: &environment };
         let plan = reload::load(source)?.plan;
-        let dir = data_dir(self.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
+        let dir = self.dir.find()?;
         tell_of_another(&dir);
         Ok((plan, dir))
     }
@@ -106,9 +105,7 @@ impl Place {
 /// Shows what is in force. Exit status: 0 all is well, 1 something is not, 2 the config on the disk
 /// can't run.
 pub fn status(args: &StatusArgs) -> ExitCode {
-    let Place { data_dir: dir, .. } = &args.place;
-    let dir = data_dir(dir.as_deref(), |name| std::env::var_os(name), is_root());
-    let in_force = dir.ok().and_then(|dir| in_force::read(&dir));
+    let in_force = args.place.dir.find().ok().and_then(|dir| in_force::read(&dir));
     let shown = args.place.open();
     let on_disk = shown.as_ref().ok().map(|(plan, _)| &*plan.id);
     let is_well = in_force

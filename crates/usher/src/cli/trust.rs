@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    data_dir::{data_dir, is_root},
+    data_dir::{DataDir, is_root},
     service::tell_of_another,
 };
 use crate::certs::report::fingerprint;
@@ -26,10 +26,9 @@ const NO_TVS: &str = "TVs and Chromecast take no authority of yours: for them gi
 /// those of whoever runs this. Phones: open https://HOST/.pomerium/trust on them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
     /// Take it out again
     #[arg(long, conflicts_with = "print")]
     pub uninstall: bool,
@@ -74,7 +73,7 @@ const SYSTEMS: &[System] = &[
 
 /// Does it. Exit status: 0 done, 1 something is left to do by hand, 2 there is nothing to trust.
 pub fn run(args: &Args) -> ExitCode {
-    let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root());
+    let dir = args.dir.find();
     let (mut out, mut errors) = (io::stdout().lock(), io::stderr().lock());
     let dir = match dir {
         Ok(dir) => dir,

@@ -6,6 +6,7 @@
 //! tell nothing. The files are few and small.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
@@ -23,14 +24,14 @@ const LONGEST: u64 = 4 << 20;
 /// Follows the content of some files.
 #[derive(Debug)]
 pub struct Watch {
-    paths: Vec<PathBuf>,
-    known: Seen,
+    /// What was last told of each, or read.
+    known: BTreeMap<PathBuf, Seen>,
     every: Duration,
     /// Is anything followed at all (`config_hot_reload`)?
     follows: bool,
 }
 
-/// A digest over every file, or over their absence.
+/// A digest over a file, or over its absence.
 type Seen = [u8; 32];
 
 impl Watch {
@@ -45,17 +46,24 @@ impl Watch {
     }
 
     fn looking(paths: Vec<PathBuf>, every: Duration) -> Self {
-        let known = look(&paths);
-        Self { paths, known, every, follows: true }
+        let known = paths.into_iter().map(|path| seen(&path)).collect();
+        Self { known, every, follows: true }
     }
 
-    /// Follows these files instead. What is known of them stays what was last told, so that a
-    /// change in between is told as well.
+    /// Follows these files instead. What is known of one stays, so that a change in between is told.
     pub fn follow(&mut self, paths: Vec<PathBuf>) {
-        if self.follows && paths != self.paths {
-            self.paths = paths;
-            self.known = look(&self.paths);
+        if self.follows {
+            let known = paths.into_iter().map(|path| match self.known.remove_entry(&path) {
+                Some(known) => known,
+                None => seen(&path),
+            });
+            self.known = known.collect();
         }
+    }
+
+    /// They are about to be read: what they are now is not told any more.
+    pub fn about_to_read(&mut self) {
+        self.known = self.look();
     }
 
     /// Resolves when the content has changed and is the same at two looks: a file that is being
@@ -63,36 +71,38 @@ impl Watch {
     ///
     /// May be dropped at any time; nothing is missed.
     pub async fn changed(&mut self) {
-        if self.paths.is_empty() {
+        if self.known.is_empty() {
             std::future::pending::<()>().await;
         }
-        let mut before = self.known;
+        let mut before = self.known.clone();
         loop {
             tokio::time::sleep(self.every).await;
-            let seen = look(&self.paths);
-            if seen != self.known && seen == before {
-                self.known = seen;
+            let now = self.look();
+            if now != self.known && now == before {
+                self.known = now;
                 return;
             }
-            before = seen;
+            before = now;
         }
+    }
+
+    fn look(&self) -> BTreeMap<PathBuf, Seen> {
+        self.known.keys().map(|path| seen(path)).collect()
     }
 }
 
-fn look(paths: &[PathBuf]) -> Seen {
+fn seen(path: &Path) -> (PathBuf, Seen) {
     let mut digest = Context::new(&SHA256);
-    for path in paths {
-        match read(path) {
-            Ok(bytes) => {
-                digest.update(&bytes.len().to_be_bytes());
-                digest.update(&bytes);
-            }
-            Err(_) => digest.update(&usize::MAX.to_be_bytes()), // a file that is gone is another
+    match read(path) {
+        Ok(bytes) => {
+            digest.update(&bytes.len().to_be_bytes());
+            digest.update(&bytes);
         }
+        Err(_) => digest.update(&usize::MAX.to_be_bytes()), // a file that is gone is another
     }
     let mut seen = Seen::default();
     seen.copy_from_slice(digest.finish().as_ref());
-    seen
+    (path.to_owned(), seen)
 }
 
 /// A file's content; of a folder, what lies in it and when each was changed, three levels deep: as
@@ -192,5 +202,36 @@ mod tests {
         fs::write(&file, "two").unwrap();
         assert!(!tells(&mut watch, 1).await);
         assert!(tells(&mut watch, 2).await);
+    }
+    /// SIGHUP after each change, as deployments do it: it was read, and is not told two looks later.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_read_by_another_word_is_not_told_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.yaml");
+        fs::write(&file, "one").unwrap();
+        let mut watch = watch(&file);
+        fs::write(&file, "two").unwrap();
+        watch.about_to_read();
+        assert!(!tells(&mut watch, 3).await);
+        fs::write(&file, "three").unwrap();
+        assert!(tells(&mut watch, 2).await, "and what comes after it is");
+    }
+
+    /// A config that names another file is read, and changed meanwhile.
+    #[tokio::test(start_paused = true)]
+    async fn a_change_before_other_files_are_followed_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("config.yaml"), folder.path().join("key.pem"));
+        fs::write(&file, "one").unwrap();
+        fs::write(&other, "key").unwrap();
+        let mut watch = watch(&file);
+        fs::write(&file, "two").unwrap();
+        watch.follow(vec![file.clone(), other.clone()]);
+        assert!(tells(&mut watch, 2).await, "of a file that was followed before");
+        fs::write(&other, "another").unwrap();
+        assert!(tells(&mut watch, 2).await, "and of one that was not");
+        watch.follow(vec![file]);
+        fs::write(&other, "key").unwrap();
+        assert!(!tells(&mut watch, 3).await, "it is followed no more");
     }
 }

@@ -27,7 +27,7 @@ pub(super) async fn identity(
     fields: &HeaderMap,
 ) -> Result<Identity, StoreError> {
     let mut passwords = app_passwords(fields);
-    let mut tokens = bearer_tokens(fields).filter(|_| route.bearer.is_some());
+    let mut tokens = route.bearer.iter().flat_map(|_| bearer_tokens(fields));
     let password = passwords.next();
     let token = tokens.next();
     let secret = match (&password, token) {

@@ -237,7 +237,7 @@ pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -
     let seen = Seen::of(&head, Arc::clone(plan), Arc::new(connection), now, Reader::Person);
     let found = one_length(&mut head.headers)
         .map_err(RouteError::from)
-        .and_then(|()| route::find(&seen.plan, &seen.connection, &head));
+        .and_then(|()| route::find(&seen, &head));
     let routed = match found {
         Ok(routed) => routed,
         Err(error) => return tell(Foretold::Refused(error)),

@@ -90,25 +90,27 @@ impl<'a> Journey<'a> {
     fn access(&mut self, status: Option<StatusCode>) -> Box<Access> {
         let Self { door, seen, routed, identity, outcome, .. } = self;
         let path = match &routed {
-            Some(routed) => routed.path.wire().into(),
-            None => mem::take(&mut outcome.unrouted_path),
+            Some(routed) => routed.path.shared_wire(),
+            None => mem::take(&mut outcome.unrouted_path).into(),
         };
-        let host = mem::replace(&mut seen.host, HeaderValue::from_static(""));
+        // Nobody reads what was seen after this.
+        let moved = |field: &mut HeaderValue| mem::replace(field, HeaderValue::from_static(""));
+        let host = moved(&mut seen.host);
         let (verdict, rule) = outcome.decided.take().unzip();
         let route = routed.as_ref().and_then(Routed::route).cloned();
         let app = route.as_ref().and_then(|route| door.apps.of(route).ok().flatten());
         let app_state = app.zip(route.as_ref()).and_then(|(app, route)| app.stands(route));
         Box::new(Access {
             plan: Arc::clone(&seen.plan),
-            request_id: seen.request_id.clone(),
+            request_id: moved(&mut seen.request_id),
             method: mem::take(&mut seen.method),
             authority: outcome.authority.take().unwrap_or_else(|| host.clone()),
             host,
             path,
             user_agent: seen.user_agent.take(),
             referer: seen.referer.take(),
-            ip: seen.visitor_text.clone(),
-            way: seen.way.clone(),
+            ip: moved(&mut seen.visitor_text),
+            way: moved(&mut seen.way),
             presented: Arc::clone(&seen.connection.presented),
             session: identity.session().cloned(),
             route,

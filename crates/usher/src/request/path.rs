@@ -127,7 +127,7 @@ impl Door {
         let Journey { seen, routed, identity, outcome, .. } = journey;
         let found = one_length(&mut head.headers)
             .map_err(RouteError::from)
-            .and_then(|()| route::find(&seen.plan, &seen.connection, &head))
+            .and_then(|()| route::find(seen, &head))
             .inspect_err(|_| outcome.unrouted_path = escaped_path(target_path(&head.uri)).into())?;
         let (seen, routed) = (&*seen, &*routed.insert(found));
         if let Some(mut response) = answer::to_unescaped(&seen.plan, routed, &head.uri) {

@@ -38,7 +38,7 @@ pub(super) fn refused(request: &Identified<'_>) -> Option<Response<Body>> {
     }
     let by_name = is(fields, &SERVICE_WORKER, "script");
     let by_dest = is(fields, &HeaderName::from_static("sec-fetch-dest"), "serviceworker");
-    if !(by_name || by_dest) || !signs_in(&request.seen.plan, &routed.authority.host) {
+    if !(by_name || by_dest) || !request.seen.plan.sign_in.is_at(&routed.authority.host) {
         return None;
     }
     let path = routed.path.wire();
@@ -84,13 +84,9 @@ const WORDS: &str = "People sign in on this host, so no service worker rules all
 
 /// Takes away what would widen a worker's scope beyond its folder.
 pub(super) fn narrow(plan: &Plan, host: &Host, fields: &mut HeaderMap) {
-    if signs_in(plan, host) {
+    if plan.sign_in.is_at(host) {
         fields.remove(SERVICE_WORKER_ALLOWED);
     }
-}
-
-fn signs_in(plan: &Plan, host: &Host) -> bool {
-    plan.sign_in.own().is_some_and(|own| own.host == *host)
 }
 
 fn is(fields: &HeaderMap, name: &HeaderName, value: &str) -> bool {

@@ -127,7 +127,7 @@ impl Ask {
     /// Did it come to the host that signs people in? Ports don't count: cookies don't know them,
     /// and one may be mapped on the way.
     pub(super) fn at_authenticate(&self) -> bool {
-        self.plan().sign_in.own().is_some_and(|own| own.host == self.request.authority.host)
+        self.plan().sign_in.is_at(&self.request.authority.host)
     }
 
     /// Do providers send people back there?

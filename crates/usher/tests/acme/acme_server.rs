@@ -11,7 +11,7 @@ use usher_lab::{
 use usher_rules::time::Clock as _;
 
 use crate::{
-    authority::{failed, issued, kept_as_of, store, told},
+    authority::{failed, issued, kept_as_of, looked, store, told},
     test_server::{TestServer, eventually, public},
 };
 
@@ -126,7 +126,7 @@ async fn a_limit_is_kept_for_as_long_as_the_authority_says() {
     authority.directory.behave(|authority| authority.rate_limited = None);
     let orders = authority.directory.asked().len();
     server.clock.turn(Duration::from_secs(2 * DAY));
-    tokio::time::sleep(Duration::from_millis(200)).await; // ten looks
+    looked(&server).await;
     assert_eq!(authority.directory.asked().len(), orders, "not before its time");
     server.clock.turn(Duration::from_secs(DAY + 60));
     issued(&server, HOST).await;

@@ -108,6 +108,14 @@ pub async fn failed(server: &TestServer, host: &str) -> String {
     eventually(&format!("an order for {host} fails"), || told(server, host, "cause").pop()).await
 }
 
+/// Waits until whoever orders certificates has looked several times at what is to be done now. A look
+/// asks for the time, once or a few times.
+pub async fn looked(server: &TestServer) {
+    let asked = || server.clock.asked_on("orders");
+    let enough = asked() + 12;
+    eventually("it is looked", || (asked() >= enough).then_some(())).await;
+}
+
 /// Everything that lies under a folder, by name.
 pub fn files(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)

@@ -10,7 +10,7 @@ use usher_rules::time::{Clock as _, UnixTime};
 
 use crate::{
     authority::{
-        TestAuthority, another, failed, files, issued, kept_as_of, serial_of, store, told,
+        TestAuthority, another, failed, files, issued, kept_as_of, looked, serial_of, store, told,
     },
     test_server::{QUICK, TestServer, eventually, plan},
 };
@@ -145,7 +145,7 @@ async fn reloads_are_no_way_around_a_wait() {
     failed(&server, HOST).await;
     for _ in 0..6 {
         server.reload(&config).unwrap();
-        tokio::time::sleep(QUICK.look * 3).await;
+        looked(&server).await;
     }
     assert_eq!(told(&server, HOST, "cause").len(), 1);
 }
@@ -181,7 +181,7 @@ async fn a_certificate_that_nobody_renews_is_replaced_before_it_ends() {
     let more = format!("certificates_dir: {}", folder.display());
     server.restart(&authority.config(&[HOST], &more)).await;
     server.clock.turn(DAY * 26);
-    tokio::time::sleep(QUICK.look * 5).await;
+    looked(&server).await;
     assert!(store(&server).leaf(HOST).unwrap().is_none(), "four days are time enough for a person");
     server.clock.turn(DAY + DAY / 2);
     issued(&server, HOST).await;

@@ -6,7 +6,7 @@ use usher_lab::{patience::PATIENCE, ports::free_port};
 use usher_rules::plan::Plan;
 
 use crate::{
-    authority::{TestAuthority, another, failed, files, issued, serial_of, store, told},
+    authority::{TestAuthority, another, failed, files, issued, looked, serial_of, store, told},
     test_server::{QUICK, TestServer, eventually, plan},
 };
 
@@ -206,7 +206,7 @@ async fn renewal_before_the_end() {
     issued(&server, HOST).await;
     let first = serial_of(&server, HOST);
     server.clock.turn(Duration::from_secs(15 * 24 * 3600));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    looked(&server).await;
     assert_eq!(serial_of(&server, HOST), first, "half of its life is early");
     server.clock.turn(Duration::from_secs(6 * 24 * 3600));
     another(&server, HOST, &first).await;

@@ -9,14 +9,11 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest as _},
 };
 use usher::{request::identify::SessionStore as _, store::Store};
-use usher_lab::{
-    browser::{Seen, Tls},
-    patience::within,
-};
+use usher_lab::browser::{Seen, Tls};
 
 use crate::{
     apps_let_in::{APP, App, let_in, library, route},
-    test_server::{ANN, EVE, FRIENDS, TestServer, config},
+    test_server::{ANN, EVE, FRIENDS, TestServer, config, eventually},
 };
 
 const LIST: &str = "https://auth.test/.pomerium/devices";
@@ -160,14 +157,10 @@ async fn a_device_is_renamed_and_ended_by_its_own_person_alone() {
     let renamed = ann.post(&page, PAGE, &[("rename", &id), ("name", "<b>telly</b>")]).await;
     assert!(renamed.body.contains("&#60;b&#62;telly") || renamed.body.contains("&lt;b&gt;telly"));
     assert_eq!(me(&mut app, &token).await, 200, "a name changes nothing else");
-    within("when it asked is written down", async {
-        let is_written = |dir: std::path::PathBuf| {
-            let all = Store::open(&dir).unwrap().all();
-            all.iter().any(|one| one.session().app.as_ref().is_some_and(|app| app.seen.is_some()))
-        };
-        while !is_written(server.data_dir()) {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+    eventually("when it asked is written down", || {
+        let all = Store::open(&server.data_dir()).unwrap().all();
+        let mut apps = all.iter().filter_map(|one| one.session().app.as_ref());
+        apps.any(|app| app.seen.is_some()).then_some(())
     })
     .await;
     let text =

@@ -3,7 +3,10 @@
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher_cinema::{Cinema, CinemaOptions, RunningCinema};
-use usher_lab::browser::{Browser, Seen};
+use usher_lab::{
+    browser::{Browser, Seen},
+    patience::answered,
+};
 
 use crate::{
     apps_let_in::{KEY, answer_of, route},
@@ -23,15 +26,11 @@ async fn server(more: &str) -> (TestServer, usher_lab::upstream::Upstream) {
 
 /// The page once the examination is over.
 async fn done(browser: &mut Browser) -> Seen {
-    let mut page = browser.open(DOCTOR).await;
-    for _ in 0..600 {
-        if !page.fields.contains_key("refresh") {
-            return page;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        page = browser.open(DOCTOR).await;
-    }
-    panic!("{}", page.body)
+    answered("the examination is over", async || {
+        let page = browser.open(DOCTOR).await;
+        (!page.fields.contains_key("refresh")).then_some(page)
+    })
+    .await
 }
 
 #[tokio::test]

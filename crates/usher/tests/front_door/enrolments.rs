@@ -10,7 +10,7 @@ use usher::{
 };
 use usher_lab::{
     browser::{Browser, NAVIGATION, Seen},
-    patience::PATIENCE,
+    patience::{PATIENCE, answered},
     upstream::Upstream,
 };
 use usher_rules::{
@@ -88,14 +88,11 @@ pub async fn shows(browser: &mut Browser, page: &Seen, key: &mut Authenticator, 
 
 /// The store's other readers hear of a change within a second or so.
 async fn comes_to(browser: &mut Browser, status: u16) -> Seen {
-    for _ in 0..200 {
+    answered(&format!("status {status}"), async || {
         let seen = browser.send(Method::GET, FILM, NAVIGATION, "").await;
-        if seen.status == status {
-            return seen;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("never {status}");
+        (seen.status == status).then_some(seen)
+    })
+    .await
 }
 
 #[tokio::test]

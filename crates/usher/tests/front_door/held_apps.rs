@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::json;
-use usher_lab::{browser::Seen, patience::within};
+use usher_lab::{
+    browser::Seen,
+    patience::{answered, within},
+};
 
 use crate::{
     apps_let_in::{APP, App, button, library, route},
@@ -19,23 +22,23 @@ async fn open(library: &usher_cinema::RunningCinema) -> TestServer {
     TestServer::open(&config(&[held])).await
 }
 
-async fn sign_in(mut app: App, password: &str) -> (App, Seen) {
-    let body = json!({ "Username": "ann", "Pw": password }).to_string();
+async fn sign_in(app: App, password: &str) -> (App, Seen) {
+    sign_in_as("ann", app, password).await
+}
+
+async fn sign_in_as(name: &str, mut app: App, password: &str) -> (App, Seen) {
+    let body = json!({ "Username": name, "Pw": password }).to_string();
     let seen = app.ask(Method::POST, PATH, "", &body).await;
     (app, seen)
 }
 
 /// The page once an app waits on it.
 async fn waiting(browser: &mut usher_lab::browser::Browser) -> Seen {
-    let mut page = browser.open(&format!("{TV}/link")).await;
-    within("it waits", async {
-        while !page.body.contains("signs in as ann, and shows no code") {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            page = browser.open(&format!("{TV}/link")).await;
-        }
+    answered("it waits", async || {
+        let page = browser.open(&format!("{TV}/link")).await;
+        page.body.contains("signs in as ann, and shows no code").then_some(page)
     })
-    .await;
-    page
+    .await
 }
 
 #[tokio::test]
@@ -102,14 +105,9 @@ async fn without_the_key_a_password_gets_nothing_and_no_more_than_five_are_held(
         held.push(tokio::spawn(async move { sign_in(app, &format!("{n}")).await }));
     }
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
-    within("all wait", async {
-        loop {
-            let page = ann.open(&format!("{TV}/link")).await;
-            if page.body.matches("shows no code").count() == 5 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    answered("all wait", async || {
+        let page = ann.open(&format!("{TV}/link")).await;
+        (page.body.matches("shows no code").count() == 5).then_some(())
     })
     .await;
     let (_, answer) = sign_in(App::new(server.browser()), "one more").await;
@@ -118,11 +116,21 @@ async fn without_the_key_a_password_gets_nothing_and_no_more_than_five_are_held(
     // They leave: what waits longest gives way to the same device, which is held in its place.
     held.iter().for_each(|one| one.abort());
     server.clock.turn(Duration::from_secs(61));
-    let another = App::new(server.browser());
-    let another = tokio::spawn(async move { sign_in(another, "after them").await });
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(!another.is_finished(), "their places are free");
-    another.abort();
+    let another = || {
+        let app = App::new(server.browser());
+        tokio::spawn(async move { sign_in_as("bea", app, "after them").await })
+    };
+    let mut tried = another();
+    answered("their places are free", async || {
+        if tried.is_finished() {
+            tried = another(); // it has not been seen yet that they left
+        }
+        let page = ann.open(&format!("{TV}/link")).await;
+        page.body.contains("signs in as bea, and shows no code").then_some(())
+    })
+    .await;
+    assert!(!tried.is_finished());
+    tried.abort();
     let mut bad = App::new(server.browser());
     assert_eq!(bad.ask(Method::POST, PATH, "", "no json").await.status, 400);
 }

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 use usher_lab::{
     browser::{Browser, Seen},
-    patience::within,
+    patience::answered,
 };
 
 use crate::{
@@ -244,8 +244,8 @@ async fn an_id_of_a_device_that_is_somebody_elses_ends_nothing_of_theirs() {
     let page = bob.open(&format!("{TV}/link")).await;
     bob.post(&page, "/link", &[("end", &button(&page, "end"))]).await;
     let there = format!("http://{}/Users/Me?ApiKey=", library.addr);
-    within("the library dropped it", async {
-        while status_of(&format!("{there}{token}")).await != 401 {}
+    answered("the library dropped it", async || {
+        (status_of(&format!("{there}{token}")).await == 401).then_some(())
     })
     .await;
     assert_eq!(status_of(&format!("{there}{hers}")).await, 200, "hers is good there, too");
@@ -268,10 +268,8 @@ async fn an_app_that_never_fetched_its_token_stays_on_no_list() {
     server.restart(&config(&[route(&library)])).await;
     let (mut ann, mut kept) = (ann.moved(server.address()), App::new(server.browser()));
     server.clock.turn(LIFE + Duration::from_secs(60));
-    within("it is listed no more", async {
-        while listed(&ann.open(&format!("{TV}/link")).await) >= before {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    answered("it is listed no more", async || {
+        (listed(&ann.open(&format!("{TV}/link")).await) < before).then_some(())
     })
     .await;
     assert_eq!(whose(&mut kept, &token).await, json!(ANN.0), "what was fetched stays");

@@ -13,7 +13,7 @@ use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher_lab::{
     browser::{Browser, FETCH},
-    patience::within,
+    patience::answered,
     ports::free_port,
     upstream::{Exchange, Upstream, field},
 };
@@ -171,12 +171,8 @@ async fn the_dead_are_tried_again() {
             }
         }
     });
-    let tried = async {
-        while got(&mut browser, "https://tv.test/", 1).await != "b" {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    within("it is tried again", tried).await;
+    let ask = async || (got(&mut browser, "https://tv.test/", 1).await == "b").then_some(());
+    answered("it is tried again", ask).await;
 }
 
 /// Answers the first request of each connection and hangs up at the head of the second.

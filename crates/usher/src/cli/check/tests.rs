@@ -5,7 +5,7 @@ use std::fs;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
 
-use super::{Args, Environment, LoadFailure, Loaded, Outcome, Source, check, in_force};
+use super::{Args, DataDir, Environment, LoadFailure, Loaded, Outcome, Source, check, in_force};
 
 fn load(path: &std::path::Path, environment: &Environment) -> Result<Loaded, LoadFailure> {
     crate::reload::load(Source::File { path, environment })
@@ -17,7 +17,13 @@ fn checked(text: &[u8], json: bool) -> (Outcome, String) {
     fs::write(&config, text).unwrap();
     let mut out = Vec::new();
     let good = check(
-        &Args { config: config.clone(), live: false, data_dir: None, effective: false, json },
+        &Args {
+            config: config.clone(),
+            live: false,
+            dir: DataDir::default(),
+            effective: false,
+            json,
+        },
         &Environment::new(),
         &mut out,
     )
@@ -64,7 +70,8 @@ fn a_refused_config_prints_nothing_that_could_be_taken_for_a_config() {
         if let Some(text) = text {
             fs::write(&config, text).unwrap();
         }
-        let args = Args { config, live: false, data_dir: None, effective: true, json: false };
+        let dir = DataDir::default();
+        let args = Args { config, live: false, dir, effective: true, json: false };
         let (mut out, mut errors) = (Vec::new(), Vec::new());
         let outcome = in_force(&args, &Environment::new(), &mut out, &mut errors).unwrap();
         assert_eq!((outcome, out), (Outcome::Bad, Vec::new()), "{name}");
@@ -80,7 +87,8 @@ fn what_is_in_force_is_printed_as_a_config_that_comes_to_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.yaml");
         fs::write(&config, text).unwrap();
-        let args = Args { config, live: false, data_dir: None, effective: true, json: false };
+        let dir = DataDir::default();
+        let args = Args { config, live: false, dir, effective: true, json: false };
         let (mut out, mut errors) = (Vec::new(), Vec::new());
         let outcome = in_force(&args, &Environment::new(), &mut out, &mut errors).unwrap();
         assert_eq!((outcome, errors), (Outcome::Good, Vec::new()));

@@ -18,10 +18,7 @@ use usher_rules::{
     time::{Clock as _, Now, UnixTime},
 };
 
-use super::{
-    data_dir::{data_dir, is_root},
-    failure::Failure,
-};
+use super::{data_dir::DataDir, failure::Failure};
 use crate::{
     jellyfin,
     reload::{Findings, Loaded, Source, environment, load},
@@ -75,10 +72,9 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
     pub config: PathBuf,
 
-    /// Where usher keeps its data
-    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    /// Where usher keeps its data.
+    #[command(flatten)]
+    pub dir: DataDir,
 
     /// One object a line, for programs
     #[arg(long)]
@@ -141,7 +137,7 @@ fn explain(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     }
     let head = asked::head(&args.request, &args.who)?;
     let at = args.who.time()?.unwrap_or(config.now.wall);
-    let dir = || data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root());
+    let dir = || args.dir.find();
     let provider = config.plan.sign_in.providers.first().id();
     let who = match &args.who.service_account {
         Some(name) => Caller::Kept(asked::service_account(&dir()?, name, at)?),
@@ -169,7 +165,7 @@ fn kept(args: &Args, file: Option<&Path>) -> Result<String, Failure> {
             (file.to_owned(), text)
         }
         None => {
-            let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
+            let dir = args.dir.find()?;
             super::service::tell_of_another(&dir);
             let kept = DecisionFile::read(&dir);
             (dir, kept)

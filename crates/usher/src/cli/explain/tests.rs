@@ -36,7 +36,7 @@ fn said(command: &str, folder: &Path) -> String {
         args.config = "config.yaml".into();
     }
     args.config = folder.join(&args.config);
-    args.data_dir = Some(folder.join("data"));
+    args.dir.data_dir = Some(folder.join("data"));
     args.replay = args.replay.map(|file| file.map(|file| folder.join(file)));
     args.who.certificate = args.who.certificate.map(|file| folder.join(file));
     args.records = args.records.map(|file| folder.join(file));

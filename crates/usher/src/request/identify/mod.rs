@@ -53,8 +53,7 @@ pub struct Identified<'a> {
 impl Identified<'_> {
     /// Is it for the host that signs people in?
     pub fn is_where_people_sign_in(&self) -> bool {
-        let own = self.seen.plan.sign_in.own();
-        own.is_some_and(|own| own.host == self.routed.authority.host)
+        self.seen.plan.sign_in.is_at(&self.routed.authority.host)
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Access {
     /// What the upstream saw as host; the client's where none saw it.
     pub authority: HeaderValue,
     /// The canonical path; never a query. Where it has none, the one that came, escaped.
-    pub path: Box<str>,
+    pub path: Arc<str>,
     /// `User-Agent`.
     pub user_agent: Option<HeaderValue>,
     /// `Referer`; its query is not written.

@@ -1,6 +1,6 @@
 //! Room 3: authority and path → the route, once; or 400, 404, 421.
 //!
-//! | takes | the plan, the connection, a request's head |
+//! | takes | what is seen of a request, and its head |
 //! |---|---|
 //! | gives | [`Routed`]: authority, canonical path, [`Destination`] |
 //! | never | asks who it is: 400, 404 and 421 are the same for everybody |
@@ -21,7 +21,10 @@ use usher_rules::{
     plan::{Carried, Plan, Route, Underscores},
 };
 
-use super::accept::{Connection, Protocol, limits};
+use super::{
+    accept::{Protocol, limits},
+    seen::Seen,
+};
 
 /// A request that knows where it belongs.
 #[derive(Debug)]
@@ -157,8 +160,8 @@ pub struct AsksForUdp;
 
 /// Where a CONNECT-UDP belongs: to the route that names the host and port in its path. Its authority
 /// is the proxy's, or in Pomerium's clients that of the tunnel, and decides nothing.
-fn datagrams(plan: &Plan, head: &Parts, protocol: Protocol) -> Result<Routed, RouteError> {
-    let _the_proxy_s = authority_field(head, protocol)?;
+fn datagrams(seen: &Seen, head: &Parts) -> Result<Routed, RouteError> {
+    let (plan, _the_proxy_s) = (&seen.plan, authority_field(seen, head)?);
     let path = RequestPath::parse_as(target_path(&head.uri), plan.escaped_slashes)?;
     let authority = udp_target(target_path(&head.uri)).ok_or(RouteError::Connect)?;
     let authority_field = HeaderValue::try_from(authority.to_string());
@@ -169,17 +172,17 @@ fn datagrams(plan: &Plan, head: &Parts, protocol: Protocol) -> Result<Routed, Ro
 
 /// Where a CONNECT belongs: to the route that names this very host and port. The name in the
 /// handshake is the proxy's, which may be another one.
-fn tunnel(plan: &Plan, head: &Parts, protocol: Protocol) -> Result<Routed, RouteError> {
+fn tunnel(seen: &Seen, head: &Parts) -> Result<Routed, RouteError> {
     if head.uri.path_and_query().is_some() {
         return Err(RouteError::Connect);
     }
-    let authority_field = authority_field(head, protocol)?;
+    let authority_field = authority_field(seen, head)?;
     let text = authority_field.to_str().map_err(|_| RouteError::NoAuthority)?;
     let authority = Authority::parse(text).map_err(|_| RouteError::Connect)?;
     if authority.port.is_none() {
         return Err(RouteError::Connect);
     }
-    let to = tunnel_to(plan, &authority, Carried::Tcp).spelled(text);
+    let to = tunnel_to(&seen.plan, &authority, Carried::Tcp).spelled(text);
     Ok(Routed { authority, authority_field, path: RequestPath::none(), to })
 }
 
@@ -194,7 +197,8 @@ pub fn tunnel_to(plan: &Plan, authority: &Authority, carried: Carried) -> Destin
 /// # Errors
 ///
 /// [`RouteError`]: 400 or 421, before anybody is asked who they are.
-pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed, RouteError> {
+pub fn find(seen: &Seen, head: &Parts) -> Result<Routed, RouteError> {
+    let Seen { plan, connection, .. } = seen;
     if head.headers.len() > limits::FIELDS {
         return Err(RouteError::TooManyFields);
     }
@@ -219,12 +223,12 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
         return Err(RouteError::TransferCoding);
     }
     if head.method == Method::CONNECT {
-        return tunnel(plan, head, connection.protocol()); // an app's 200 to it would have no end
+        return tunnel(seen, head); // an app's 200 to it would have no end
     }
     if head.extensions.get::<AsksForUdp>().is_some() {
-        return datagrams(plan, head, connection.protocol());
+        return datagrams(seen, head);
     }
-    let authority_field = authority_field(head, connection.protocol())?;
+    let authority_field = authority_field(seen, head)?;
     let text = authority_field.to_str().map_err(|_| RouteError::NoAuthority)?;
     let authority = Authority::parse(text)?;
     if let Some(name) = &connection.server_name
@@ -258,28 +262,23 @@ pub fn belongs(
 
 /// The authority as written: `:authority`, or the one `Host` field; an absolute-form target must
 /// agree with it (RFC 9112 §3.2).
-fn authority_field(head: &Parts, protocol: Protocol) -> Result<HeaderValue, RouteError> {
+fn authority_field(seen: &Seen, head: &Parts) -> Result<HeaderValue, RouteError> {
     if head.uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "https" | "http")) {
         return Err(RouteError::NoAuthority); // RFC 9110 §4.2: an origin of HTTP, or none
     }
     let mut hosts = head.headers.get_all(header::HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
-        return Err(RouteError::NoAuthority);
-    }
-    match (head.uri.authority(), host) {
+    let (host, another) = (hosts.next(), hosts.next());
+    let is_clear = match (head.uri.authority(), host) {
         (Some(target), Some(host)) => {
-            let same = host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes());
-            if same { Ok(host.clone()) } else { Err(RouteError::NoAuthority) }
+            host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes())
         }
-        (Some(target), None) => match protocol {
-            Protocol::Http1 => Err(RouteError::NoAuthority),
-            Protocol::Http2 => {
-                HeaderValue::from_str(target.as_str()).map_err(|_| RouteError::NoAuthority)
-            }
-        },
-        (None, Some(host)) => Ok(host.clone()),
-        (None, None) => Err(RouteError::NoAuthority),
+        (Some(_), None) => seen.connection.protocol() == Protocol::Http2,
+        (None, Some(_)) => true,
+        (None, None) => false,
+    };
+    match is_clear && another.is_none() {
+        true => Ok(seen.host.clone()),
+        false => Err(RouteError::NoAuthority),
     }
 }
 
@@ -289,7 +288,7 @@ pub fn target_path(uri: &Uri) -> &str {
 }
 
 fn destination(plan: &Plan, authority: &Authority, path: &str) -> Destination {
-    let signs_in = plan.sign_in.own().is_some_and(|own| own.host == authority.host);
+    let signs_in = plan.sign_in.is_at(&authority.host);
     let only_signs_in = signs_in && plan.sign_in.dedicated_host;
     if is_own(path)
         || signs_in && plan.sign_in.providers.is_callback_path(path)
