@@ -103,11 +103,29 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
     measured("compare", &usher, profile, &words, log)
 }
 
-/// Has this usher serve whoever `words` of `cargo xtask bench` tell of.
-pub fn serve(usher: &Path, words: &[&str], log: &mut Log) -> Outcome {
-    build("dist", log)?;
-    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    measured("compare", usher, "dist", &words, log)
+/// What usher does while a build of it counts.
+const WORK: [&str; 8] = [
+    "--contenders",
+    "usher",
+    "--tests",
+    "small-h1,small-h2,handshake,film-h1,film-h2",
+    "--reps",
+    "1",
+    "--json",
+    "target/train.json",
+];
+
+/// `cargo xtask dist [--train]`: builds what is shipped, by the profile in the repository; counts
+/// that profile anew before, where it is asked to.
+pub fn dist(arguments: &[String], log: &mut Log) -> Outcome {
+    if !arguments.is_empty() {
+        let counting = dist::Counting::build(log)?;
+        build("dist", log)?;
+        measured("compare", &counting.usher, "dist", &WORK.map(str::to_owned), log)?;
+        counting.keep(log)?;
+    }
+    println!("{}", dist::build(log)?.display());
+    Ok(())
 }
 
 fn build(profile: &str, log: &mut Log) -> Outcome {

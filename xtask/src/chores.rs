@@ -4,7 +4,7 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use crate::{
-    bench, checks, dist, docs, e2e, fuzz, mutants,
+    bench, checks, docs, e2e, fuzz, mutants,
     shell::{Failure, Log, Outcome, root},
     suites, testssl,
 };
@@ -169,7 +169,7 @@ pub const CHORES: &[Chore] = &[
             "count the profile anew, after changes of the request path",
         )],
         does: "Build what is shipped, by the profile in bench/usher.profdata",
-        run: dist::dist,
+        run: bench::dist,
     },
     Chore {
         name: "bench",

@@ -7,36 +7,10 @@ use std::{
     process::Command,
 };
 
-use crate::{
-    bench,
-    shell::{Failure, Log, Outcome, cargo, output, root, target},
-};
+use crate::shell::{Failure, Log, Outcome, cargo, output, root, target};
 
 /// What was counted while usher served: which branches are taken, what is called from where.
 const PROFILE: &str = "bench/usher.profdata";
-/// What usher does while that is counted.
-const WORK: [&str; 8] = [
-    "--contenders",
-    "usher",
-    "--tests",
-    "small-h1,small-h2,handshake,film-h1,film-h2",
-    "--reps",
-    "1",
-    "--json",
-    "target/train.json",
-];
-
-/// `cargo xtask dist [--train]`: builds what is shipped, by the profile in the repository; counts
-/// that profile anew before, where it is asked to.
-pub fn dist(arguments: &[String], log: &mut Log) -> Outcome {
-    if !arguments.is_empty() {
-        train_profile(log)?;
-    }
-    let built = build(log)?;
-    println!("{}", built.display());
-    Ok(())
-}
-
 /// Builds usher by the profile, and says where it lies.
 pub fn build(log: &mut Log) -> Result<PathBuf, Failure> {
     let profile = root().join(PROFILE);
@@ -47,23 +21,37 @@ pub fn build(log: &mut Log) -> Result<PathBuf, Failure> {
     usher("shipped", "-Cprofile-use=", &profile, log)
 }
 
-/// Serves with a build that counts, and keeps what it has counted.
-fn train_profile(log: &mut Log) -> Outcome {
-    let merge = profdata()?;
-    let raw = target().join("profile");
-    if raw.exists() {
-        fs::remove_dir_all(&raw)
-            .map_err(|cause| Failure::new(format!("{}: {cause}", raw.display())))?;
+/// A build that counts.
+pub struct Counting {
+    /// The program.
+    pub usher: PathBuf,
+    /// Where each process of it writes what it has counted.
+    counted: PathBuf,
+    merge: PathBuf,
+}
+
+impl Counting {
+    /// Builds one.
+    pub fn build(log: &mut Log) -> Result<Self, Failure> {
+        let (merge, counted) = (profdata()?, target().join("counted"));
+        if counted.exists() {
+            let gone = fs::remove_dir_all(&counted);
+            gone.map_err(|cause| Failure::new(format!("{}: {cause}", counted.display())))?;
+        }
+        let usher = usher("counting", "-Cprofile-generate=", &counted, log)?;
+        Ok(Self { usher, counted, merge })
     }
-    let counting = usher("counting", "-Cprofile-generate=", &raw, log)?;
-    bench::serve(&counting, &WORK, log)?;
-    log.command(
-        "merge",
-        Command::new(merge)
-            .args(["merge", "--sparse", "--output"])
-            .arg(root().join(PROFILE))
-            .arg(&raw),
-    )
+
+    /// Keeps what it has counted.
+    pub fn keep(&self, log: &mut Log) -> Outcome {
+        log.command(
+            "merge",
+            Command::new(&self.merge)
+                .args(["merge", "--sparse", "--output"])
+                .arg(root().join(PROFILE))
+                .arg(&self.counted),
+        )
+    }
 }
 
 /// In a folder of its own, beside what other builds have: with another option all is built anew.

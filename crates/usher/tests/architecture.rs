@@ -31,7 +31,7 @@ const STEPS: &[&str] =
 /// file says here whose word it may know: what every step may say, what is known before anybody knows
 /// where it belongs, steps, answers, what every request meets, ways out. `mod.rs` is in front of all.
 const PATH: &str = "words caught language local accept tls oversize read_once seen route identify authorize shape forward \
-                    record tls_words body brand own refusal app door journey upgrade whole workers message trouble challenge answer by_route by_token inquiry beside \
+                    record tls_words body brand own refusal app door journey upgrade whole workers back message trouble challenge answer by_route by_token inquiry beside \
                     path";
 
 /// What the pure crates must not even be able to name.
