@@ -75,16 +75,7 @@ const LEAVING_OUT: [&str; 4] = ["--quick", "--contenders", "--tests", "--kind"];
 pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
     let at = arguments.iter().position(|word| word == "--profile");
     let profile = at.and_then(|at| arguments.get(at + 1)).map_or("dist", String::as_str);
-    log.step("programs", || {
-        tools::debian(&[
-            ("nginx", "nginx-light"),
-            ("haproxy", "haproxy"),
-            ("wrk", "wrk"),
-            ("h2load", "nghttp2-client"),
-            ("taskset", "util-linux"),
-            ("curl", "curl"),
-        ])
-    })?;
+    programs(log)?;
     let mut peers = None;
     log.step("peers", || tools::peers().map(|found| peers = Some(found)))?;
     let usher = match profile {
@@ -119,6 +110,7 @@ const WORK: [&str; 8] = [
 /// that profile anew before, where it is asked to.
 pub fn dist(arguments: &[String], log: &mut Log) -> Outcome {
     if !arguments.is_empty() {
+        programs(log)?;
         let counting = dist::Counting::build(log)?;
         build("dist", log)?;
         measured("compare", &counting.usher, "dist", &WORK.map(str::to_owned), log)?;
@@ -126,6 +118,20 @@ pub fn dist(arguments: &[String], log: &mut Log) -> Outcome {
     }
     println!("{}", dist::build(log)?.display());
     Ok(())
+}
+
+/// What proxies stand beside usher, and what asks them.
+fn programs(log: &mut Log) -> Outcome {
+    log.step("programs", || {
+        tools::debian(&[
+            ("nginx", "nginx-light"),
+            ("haproxy", "haproxy"),
+            ("wrk", "wrk"),
+            ("h2load", "nghttp2-client"),
+            ("taskset", "util-linux"),
+            ("curl", "curl"),
+        ])
+    })
 }
 
 fn build(profile: &str, log: &mut Log) -> Outcome {

@@ -3,22 +3,42 @@
 use std::{
     ffi::OsString,
     fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     path::{Path, PathBuf},
     process::Command,
 };
 
-use crate::shell::{Failure, Log, Outcome, cargo, output, root, target};
+use crate::shell::{Failure, Log, Outcome, cargo, output, read, root, target, write};
 
 /// What was counted while usher served: which branches are taken, what is called from where.
 const PROFILE: &str = "bench/usher.profdata";
-/// Builds usher by the profile, and says where it lies.
+/// The compiler that it was counted with. Functions are found by their names, and those hold its
+/// version and the machine that it runs on: what another one compiles has none of them.
+const COMPILER: &str = "bench/usher.rustc";
+
+/// Builds usher by the profile, or without it where it was counted with another compiler, and says
+/// where it lies.
 pub fn build(log: &mut Log) -> Result<PathBuf, Failure> {
     let profile = root().join(PROFILE);
-    if !profile.is_file() {
-        let what = format!("{PROFILE} is not there: get it back, or `cargo xtask dist --train`");
-        return Err(Failure::new(what));
+    let counted = fs::read(&profile).map_err(|cause| {
+        let cure = "get it back, or `cargo xtask dist --train`";
+        Failure::new(format!("{PROFILE}: {cause}: {cure}"))
+    })?;
+    if read(&root().join(COMPILER))? != compiler()? {
+        println!(
+            "{PROFILE} was counted with another compiler ({COMPILER}): built without it, which \
+             makes a slower program. `cargo xtask dist --train` counts with this one."
+        );
+        return usher("shipped", None, log);
     }
-    usher("shipped", "-Cprofile-use=", &profile, log)
+    // Cargo builds crates of others anew for another flag, and not for what stands behind it.
+    let mut digest = DefaultHasher::new();
+    counted.hash(&mut digest);
+    let folder = target().join("shipped");
+    let copy = folder.join(format!("{:016x}.profdata", digest.finish()));
+    let copied = fs::create_dir_all(&folder).and_then(|()| fs::write(&copy, counted));
+    copied.map_err(|cause| Failure::new(format!("{}: {cause}", copy.display())))?;
+    usher("shipped", Some(("-Cprofile-use=", &copy)), log)
 }
 
 /// A build that counts.
@@ -38,12 +58,13 @@ impl Counting {
             let gone = fs::remove_dir_all(&counted);
             gone.map_err(|cause| Failure::new(format!("{}: {cause}", counted.display())))?;
         }
-        let usher = usher("counting", "-Cprofile-generate=", &counted, log)?;
+        let usher = usher("counting", Some(("-Cprofile-generate=", &counted)), log)?;
         Ok(Self { usher, counted, merge })
     }
 
-    /// Keeps what it has counted.
+    /// Keeps what it has counted, and with which compiler.
     pub fn keep(&self, log: &mut Log) -> Outcome {
+        write(&root().join(COMPILER), &compiler()?)?;
         log.command(
             "merge",
             Command::new(&self.merge)
@@ -54,29 +75,45 @@ impl Counting {
     }
 }
 
-/// In a folder of its own, beside what other builds have: with another option all is built anew.
-/// With a target named, what runs while it builds is built without it.
-fn usher(folder: &str, option: &str, file: &Path, log: &mut Log) -> Result<PathBuf, Failure> {
+/// In a folder of its own, beside what other builds have: with another flag all is built anew. With
+/// a target named, what runs while it builds is built without it. Flags of the caller's stand before it.
+fn usher(folder: &str, option: Option<(&str, &Path)>, log: &mut Log) -> Result<PathBuf, Failure> {
     let (triple, folder) = (host()?, target().join(folder));
-    let mut flags = OsString::from(option);
-    flags.push(file);
-    log.command(
-        &format!("build ({option}…)"),
-        cargo(["build", "--profile", "dist", "--no-default-features", "--package=usher"])
-            .args(["--target", &triple, "--target-dir"])
-            .arg(&folder)
-            .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            .env("RUSTFLAGS", flags),
-    )?;
+    let title = option.map_or("build".into(), |(name, _)| format!("build ({name}…)"));
+    let mut build = cargo(["build", "--profile", "dist", "--no-default-features"]);
+    build.args(["--package=usher", "--target", &triple, "--target-dir"]).arg(&folder);
+    if let Some((name, file)) = option {
+        build.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags(name, file));
+    }
+    log.command(&title, &mut build)?;
     let (built, usher) = (folder.join(triple).join("dist/usher"), folder.join("usher"));
     let copied = fs::copy(&built, &usher);
     copied.map_err(|cause| Failure::new(format!("{}: {cause}", usher.display())))?;
     Ok(usher)
 }
 
+/// The caller's flags and this one, as cargo reads them: a path may have spaces in it.
+fn flags(name: &str, file: &Path) -> OsString {
+    let theirs = std::env::var_os("RUSTFLAGS").unwrap_or_default();
+    let theirs = theirs.to_string_lossy();
+    let mut flags: OsString = theirs.split_whitespace().fold(OsString::new(), |mut all, flag| {
+        all.push(flag);
+        all.push("\u{1f}");
+        all
+    });
+    flags.push(name);
+    flags.push(file);
+    flags
+}
+
+/// What the compiler says of itself.
+fn compiler() -> Result<String, Failure> {
+    output(Command::new("rustc").arg("-vV").current_dir(root()))
+}
+
 /// The machine that builds, as the compiler calls it.
 fn host() -> Result<String, Failure> {
-    let said = output(Command::new("rustc").arg("-vV").current_dir(root()))?;
+    let said = compiler()?;
     let host = said.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).ok_or_else(|| Failure::new("rustc -vV names no host"))
 }

@@ -200,6 +200,5 @@ fn check(db: &rusqlite::Connection, index: &Index) -> Result<(), StoreFailure> {
     app_passwords::check(db)?;
     keys::check(db)?;
     index.know_devices(enrolled::known(db)?);
-    sessions::load(db, index)?;
-    Ok(db.execute_batch("PRAGMA shrink_memory")?) // hardly a page of it is read again
+    sessions::load(db, index)
 }
