@@ -26,7 +26,7 @@ one repetition are compared, since the same program drifts by a fifth from minut
 counts is CPU time of the proxy's whole process tree, with the service that it asks about each
 request, divided by what was done. Each contender is warmed up, and asked 400 things before: every
 answer is the app's, over kept connections, and a service is asked exactly once per request.
-usher runs as the guide sets it up: a session cookie, a policy by e-mail, identity fields and a
+Where the profile is `dist`, usher is what `cargo xtask dist` builds (decision 0114). It runs as the guide sets it up: a session cookie, a policy by e-mail, identity fields and a
 signed assertion to the app, two records per request into a file. The peers run one worker without
 an access log; those that ask no service do no identity work at all. Clients offer TLS 1.3 with
 AES-128-GCM and X25519 only. Figures are medians, with the least and the most.

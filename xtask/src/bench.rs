@@ -10,7 +10,7 @@ use crate::{
 
 /// `cargo xtask measure`: memory under load, against fixed limits; then ten seconds of reloads.
 pub fn measure(arguments: &[String], log: &mut Log) -> Outcome {
-    build("dist", log)?;
+    build("dist", &MEASURED, log)?;
     hand_over("measure", "dist", arguments, log)?;
     hand_over("storm", "dist", &["--short".to_owned()], log)
 }
@@ -19,19 +19,19 @@ pub fn measure(arguments: &[String], log: &mut Log) -> Outcome {
 /// where one costs otherwise than `bench/instructions.txt` says.
 pub fn instructions(arguments: &[String], log: &mut Log) -> Outcome {
     log.step("programs", || tools::debian(&[("valgrind", "valgrind")]))?;
-    build("dist", log)?;
+    build("dist", &MEASURED, log)?;
     hand_over("instructions", "dist", arguments, log)
 }
 
 /// `cargo xtask siege`: life goes on beside a thousand hostile clients of each kind.
 pub fn siege(arguments: &[String], log: &mut Log) -> Outcome {
-    build("release", log)?;
+    build("release", &MEASURED, log)?;
     hand_over("siege", "release", arguments, log)
 }
 
 /// `cargo xtask reload-storm`: a reload every 100 ms under load.
 pub fn storm(arguments: &[String], log: &mut Log) -> Outcome {
-    build("release", log)?;
+    build("release", &MEASURED, log)?;
     hand_over("storm", "release", arguments, log)
 }
 
@@ -40,7 +40,7 @@ pub fn tunnels(arguments: &[String], log: &mut Log) -> Outcome {
     log.step("programs", || {
         tools::debian(&[("socat", "socat"), ("taskset", "util-linux"), ("curl", "curl")])
     })?;
-    build("dist", log)?;
+    build("dist", &MEASURED, log)?;
     hand_over("tunnels", "dist", arguments, log)
 }
 
@@ -55,7 +55,7 @@ pub fn apps(arguments: &[String], log: &mut Log) -> Outcome {
             ("curl", "curl"),
         ])
     })?;
-    build("dist", log)?;
+    build("dist", &MEASURED, log)?;
     hand_over("apps", "dist", arguments, log)
 }
 
@@ -79,10 +79,15 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
     let mut peers = None;
     log.step("peers", || tools::peers().map(|found| peers = Some(found)))?;
     let usher = match profile {
-        "dist" => Some(dist::build(log)?), // as a user would run it
-        _ => None,
+        "dist" => {
+            build(profile, &["usher-bench"], log)?;
+            dist::build(log)? // as a user would run it
+        }
+        _ => {
+            build(profile, &MEASURED, log)?;
+            target().join(profile).join("usher")
+        }
     };
-    build(profile, log)?;
     let is_part = arguments.iter().any(|word| LEAVING_OUT.contains(&word.as_str()));
     let results = if is_part { PART } else { RESULTS };
     let mut words: Vec<String> = ["--json", results].map(str::to_owned).to_vec();
@@ -90,20 +95,17 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
         words.extend([option.to_owned(), program.display().to_string()]);
     }
     words.extend_from_slice(arguments);
-    let usher = usher.unwrap_or_else(|| target().join(profile).join("usher"));
     measured("compare", &usher, profile, &words, log)
 }
 
 /// What usher does while a build of it counts.
-const WORK: [&str; 8] = [
+const WORK: [&str; 6] = [
     "--contenders",
     "usher",
     "--tests",
     "small-h1,small-h2,handshake,film-h1,film-h2",
     "--reps",
     "1",
-    "--json",
-    "target/train.json",
 ];
 
 /// `cargo xtask dist [--train]`: builds what is shipped, by the profile in the repository; counts
@@ -112,7 +114,7 @@ pub fn dist(arguments: &[String], log: &mut Log) -> Outcome {
     if !arguments.is_empty() {
         programs(log)?;
         let counting = dist::Counting::build(log)?;
-        build("dist", log)?;
+        build("dist", &["usher-bench"], log)?;
         measured("compare", &counting.usher, "dist", &WORK.map(str::to_owned), log)?;
         counting.keep(log)?;
     }
@@ -134,11 +136,14 @@ fn programs(log: &mut Log) -> Outcome {
     })
 }
 
-fn build(profile: &str, log: &mut Log) -> Outcome {
+/// Who is measured, and what measures.
+const MEASURED: [&str; 2] = ["usher", "usher-bench"];
+
+fn build(profile: &str, packages: &[&str], log: &mut Log) -> Outcome {
     log.command(
         &format!("build ({profile})"),
         cargo(["build", "--profile", profile, "--no-default-features"])
-            .args(["--package=usher", "--package=usher-bench"]),
+            .args(packages.iter().map(|name| format!("--package={name}"))),
     )
 }
 

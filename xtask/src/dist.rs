@@ -62,16 +62,17 @@ impl Counting {
         Ok(Self { usher, counted, merge })
     }
 
-    /// Keeps what it has counted, and with which compiler.
+    /// Keeps what it has counted, and then with which compiler: one that fails leaves no word of a
+    /// compiler beside what another one counted.
     pub fn keep(&self, log: &mut Log) -> Outcome {
-        write(&root().join(COMPILER), &compiler()?)?;
         log.command(
             "merge",
             Command::new(&self.merge)
                 .args(["merge", "--sparse", "--output"])
                 .arg(root().join(PROFILE))
                 .arg(&self.counted),
-        )
+        )?;
+        write(&root().join(COMPILER), &compiler()?)
     }
 }
 
