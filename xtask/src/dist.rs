@@ -31,13 +31,16 @@ pub fn build(log: &mut Log) -> Result<PathBuf, Failure> {
         );
         return usher("shipped", None, log);
     }
-    // Cargo builds crates of others anew for another flag, and not for what stands behind it.
+    // Named by what is in it: another profile is another flag, and all is built anew.
     let mut digest = DefaultHasher::new();
     counted.hash(&mut digest);
     let folder = target().join("shipped");
     let copy = folder.join(format!("{:016x}.profdata", digest.finish()));
-    let copied = fs::create_dir_all(&folder).and_then(|()| fs::write(&copy, counted));
-    copied.map_err(|cause| Failure::new(format!("{}: {cause}", copy.display())))?;
+    // One that is written again is newer than what was built by it, and all is built anew.
+    if !fs::read(&copy).is_ok_and(|there| there == counted) {
+        let copied = fs::create_dir_all(&folder).and_then(|()| fs::write(&copy, counted));
+        copied.map_err(|cause| Failure::new(format!("{}: {cause}", copy.display())))?;
+    }
     usher("shipped", Some(("-Cprofile-use=", &copy)), log)
 }
 
