@@ -149,6 +149,17 @@ impl Browser {
         fields: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Seen {
+        self.attempt(method, url, fields, body).await.expect("a whole answer")
+    }
+
+    /// The same, where the answer may be cut short: a permit that ends takes its transfer with it.
+    pub async fn attempt(
+        &mut self,
+        method: Method,
+        url: &str,
+        fields: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> hyper::Result<Seen> {
         let url = Url::parse(url).expect("a URL");
         let host = url.host_str().expect("a host").to_owned();
         let mut request = Request::builder().method(method);
@@ -169,40 +180,40 @@ impl Browser {
         }
         let request = request.body(Full::new(body.into())).expect("a request");
         let response = match self.speaks_http2 {
-            true => self.exchange_http2(&host, request).await,
-            false => self.exchange_http1(&host, request).await,
+            true => self.exchange_http2(&host, request).await?,
+            false => self.exchange_http1(&host, request).await?,
         };
         let (head, body) = response.into_parts();
-        let body = body.collect().await.expect("a whole body");
+        let body = body.collect().await?;
         let trailers = body.trailers().cloned();
         let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
         self.keep(&host, &head.headers);
-        Seen { url, status: head.status, fields: head.headers, body, trailers }
+        Ok(Seen { url, status: head.status, fields: head.headers, body, trailers })
     }
 
     async fn exchange_http1(
         &self,
         host: &str,
         request: Request<Full<Bytes>>,
-    ) -> http::Response<hyper::body::Incoming> {
+    ) -> hyper::Result<http::Response<hyper::body::Incoming>> {
         let io = TokioIo::new(self.connect(host).await);
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(io).await.expect("HTTP/1.1");
         tokio::spawn(connection);
-        sender.send_request(request).await.expect("an answer")
+        sender.send_request(request).await
     }
 
     async fn exchange_http2(
         &self,
         host: &str,
         request: Request<Full<Bytes>>,
-    ) -> http::Response<hyper::body::Incoming> {
+    ) -> hyper::Result<http::Response<hyper::body::Incoming>> {
         let io = TokioIo::new(self.connect_http2(host).await);
         let executor = TokioExecutor::new();
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(executor, io).await.expect("HTTP/2");
         tokio::spawn(connection);
-        sender.send_request(request).await.expect("an answer")
+        sender.send_request(request).await
     }
 
     fn keep(&mut self, host: &str, fields: &HeaderMap) {
