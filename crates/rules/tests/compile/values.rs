@@ -198,6 +198,7 @@ pub const GLOBAL: &[Row] = &[
     ("idp_access_token_allowed_audiences", BEARER, "[one]", "[two]"),
     ("signing_key", "{}", "KEY", ""),
     ("signing_key_file", "{}", "key64", ""),
+    ("hsts_max_age", "{}", "1h", "0s"),
     ("set_response_headers", "{}", "{x-one: two}", "{x-one: three}"),
     ("xff_num_trusted_hops", "{}", "1", "2"),
     ("skip_xff_append", "{}", "true", "false"),

@@ -278,6 +278,8 @@ keys! {
     /// Fields of every answer.
     SET_RESPONSE_HEADERS: Map =
         map("set_response_headers", Supported).meant_by(&["headers"]).variable("HEADERS");
+    /// How long browsers ask for https alone (`Strict-Transport-Security`), where `set_response_headers` is not there; a year where nothing is said and a certificate is named. `0s` makes them forget it.
+    HSTS_MAX_AGE: Duration = duration("hsts_max_age", Own);
     /// How many proxies in front are believed, but for what `X-Forwarded-For` and `Forwarded`
     /// contradict each other about.
     XFF_NUM_TRUSTED_HOPS: Int = int("xff_num_trusted_hops", 0, 4_294_967_295, Supported).or("0");

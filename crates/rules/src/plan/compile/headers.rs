@@ -1,5 +1,7 @@
 //! Fields that are set: on responses, and claims toward upstreams.
 
+use std::time::Duration;
+
 use http::{HeaderName, HeaderValue};
 
 use super::{Compiler, name};
@@ -16,9 +18,8 @@ use crate::{
     problem::{Problem, Severity},
 };
 
-/// Pomerium adds `includeSubDomains; preload`, which bind other hosts for years; they are for the
-/// operator to ask for.
-const HSTS: &str = "max-age=31536000";
+/// For how long browsers ask for https where a certificate is named.
+const YEAR: Duration = Duration::from_secs(31_536_000);
 
 /// Response fields, and whether anybody wrote them.
 #[derive(Clone, Debug, Default)]
@@ -51,13 +52,21 @@ fn defaults(keys: &Section) -> Vec<(HeaderName, HeaderValue)> {
         (http::header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
         (http::header::X_XSS_PROTECTION, HeaderValue::from_static("1; mode=block")),
     ];
+    if !keys.value(&global::AUTOCERT_USE_STAGING) {
+        fields.extend(hsts(keys));
+    }
+    fields
+}
+
+/// Pomerium adds `includeSubDomains; preload`, which bind other hosts for years; they are for the
+/// operator to ask for (RFC 6797 §6.1).
+fn hsts(keys: &Section) -> Option<(HeaderName, HeaderValue)> {
     let has_certificate = keys.given(&global::CERTIFICATE).is_some()
         || keys.given(&global::CERTIFICATE_FILE).is_some()
         || !keys.value(&global::CERTIFICATES).is_empty();
-    if has_certificate && !keys.value(&global::AUTOCERT_USE_STAGING) {
-        fields.push((http::header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS)));
-    }
-    fields
+    let age = keys.get(&global::HSTS_MAX_AGE).or(has_certificate.then_some(YEAR))?;
+    let value = HeaderValue::try_from(format!("max-age={}", age.as_secs())).ok()?;
+    Some((http::header::STRICT_TRANSPORT_SECURITY, value))
 }
 
 /// A route's fields over the global ones; `disable` clears all.
