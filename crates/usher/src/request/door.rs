@@ -23,7 +23,7 @@ use super::{
     authorize::{PermitEnd, Standing, Stream},
     caught::{catch, caught, note_panics},
     forward::{Forwarder, Recheck, SharedRecheck, Trust, Turn, TurnHeard, Turned},
-    identify::{SessionStore, Verifier},
+    identify::{LiveSession, SessionStore, Verifier},
     record::Recorder,
     shape::Signer,
     tls::refused_certificate,
@@ -168,10 +168,13 @@ pub(crate) fn moment(clock: &dyn Clock) -> Now {
 
 impl Recheck for InForce {
     fn generation(&self, standing: &Standing) -> u64 {
-        let renewals = standing.session().map_or(0, |session| session.renewals());
+        let now = self.clock.now();
+        let of_session =
+            |session: &Arc<LiveSession>| session.renewals() + u64::from(session.is_over(now));
+        let of_session = standing.session().map_or(0, of_session);
         // A film whose session has run out is looked at now and then: it may play on for a while.
-        let minute = self.clock.now().wall.seconds() / 60;
-        self.generation.load(Ordering::Acquire).wrapping_add(renewals).wrapping_add(minute)
+        let minute = now.wall.seconds() / 60;
+        self.generation.load(Ordering::Acquire).wrapping_add(of_session).wrapping_add(minute)
     }
 
     fn still_holds(&self, standing: &Standing, stream: Stream) -> Result<(), PermitEnd> {

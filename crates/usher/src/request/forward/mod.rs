@@ -68,7 +68,8 @@ pub fn sweep() {
 
 /// Says whether a permit that was given still holds; asked now and then while a stream lives.
 pub trait Recheck: Send + Sync {
-    /// Something that changes when the plan does, or what is known of the session; and once a minute.
+    /// Something that changes when the plan does, or what is known of the session, or when that is
+    /// over; and once a minute.
     fn generation(&self, standing: &Standing) -> u64;
     /// Decides again, by what is in force now.
     ///

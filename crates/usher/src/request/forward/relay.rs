@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use super::SharedRecheck;
+use super::{SharedRecheck, exchange::RECHECK};
 use crate::request::{
     Details,
     authorize::{PermitEnd, Standing, Stream},
@@ -21,8 +21,8 @@ use crate::request::{
 /// Bytes that one read takes over. One buffer per core: an idle socket holds none.
 const SCRATCH: usize = 32 * 1024;
 
-/// How often a permit is looked at again.
-const RECHECK: Duration = Duration::from_secs(1);
+/// Every so many looks at a permit it is decided again whatever is known: a rule may ask how late it is.
+const AT_LEAST: u32 = 5;
 
 /// When one side of a socket has ended, the other may finish what it was saying for so long.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -129,9 +129,12 @@ pub(super) async fn permit_ends(standing: &Standing, recheck: &SharedRecheck) ->
     let route = standing.route();
     let (stream, after) = (Stream::after_upgrade(route), route.after_session());
     let decided_again = async {
-        let mut over_since = None;
+        let (mut over_since, mut looks) = (None, Looks::default());
         loop {
             sleep(RECHECK).await;
+            if !looks.is_due(recheck.generation(standing)) && over_since.is_none() {
+                continue;
+            }
             let Err(why) = recheck.still_holds(standing, stream) else { continue };
             let over_since = *over_since.get_or_insert_with(Instant::now);
             if why != PermitEnd::SessionExpired || over_since.elapsed() >= after {
@@ -145,6 +148,27 @@ pub(super) async fn permit_ends(standing: &Standing, recheck: &SharedRecheck) ->
     tokio::select! {
         () = revoked => PermitEnd::SessionEnded,
         why = decided_again => why,
+    }
+}
+
+/// When a permit is to be decided again. Thousands of sockets that say nothing are looked at all the
+/// time: as long as nothing has changed a look reads a few numbers.
+#[derive(Default)]
+struct Looks {
+    generation: Option<u64>,
+    undecided: u32,
+}
+
+impl Looks {
+    /// Of what the permit rests on, as [`super::Recheck::generation`] tells it.
+    fn is_due(&mut self, generation: u64) -> bool {
+        let is_new = self.generation.replace(generation) != Some(generation);
+        self.undecided += 1;
+        let is_due = is_new || self.undecided >= AT_LEAST;
+        if is_due {
+            self.undecided = 0;
+        }
+        is_due
     }
 }
 
@@ -290,7 +314,21 @@ impl Direction {
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    use super::Direction;
+    use super::{AT_LEAST, Direction, Looks};
+
+    #[test]
+    fn a_permit_is_decided_again_when_something_changed_and_now_and_then() {
+        let mut looks = Looks::default();
+        assert!(looks.is_due(7), "at the first look");
+        for _ in 1..AT_LEAST {
+            assert!(!looks.is_due(7), "nothing has changed");
+        }
+        assert!(looks.is_due(7), "it may be too late by now");
+        assert!(!looks.is_due(7));
+        assert!(looks.is_due(8), "something has");
+        assert!(!looks.is_due(8));
+        assert!(looks.is_due(7), "also where it is as it was once");
+    }
 
     #[tokio::test]
     async fn carries_everything_and_closes_after_it() {
