@@ -6,11 +6,16 @@
 #![allow(unreachable_pub, reason = "a program: whatever nobody calls is seen without it")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
+/// As usher's own: what is compared with it differs in nothing else.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod apps;
 mod certificate;
 mod client;
 mod compare;
 mod failure;
+mod floor;
 mod front_door;
 mod instructions;
 mod measure;
@@ -54,6 +59,9 @@ fn run() -> Result<bool, Failure> {
     }
     if what == "handshakes" {
         return compare::handshakes(arguments);
+    }
+    if what == "floor" {
+        return floor::run(arguments);
     }
     if what == "paced" {
         return compare::paced(arguments);

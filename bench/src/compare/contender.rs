@@ -21,6 +21,8 @@ pub enum Contender {
     Caddy,
     /// Caddy that asks a service about each request.
     CaddyForwardAuth,
+    /// The libraries that usher stands on, and nothing of usher.
+    Floor,
     /// An usher of an earlier day, so that a change is compared inside one run.
     Before,
     /// The usher that was built just now.
@@ -29,7 +31,7 @@ pub enum Contender {
 
 impl Contender {
     /// In the order of the tables.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Nginx,
         Self::NginxTuned,
         Self::NginxAuthRequest,
@@ -38,6 +40,7 @@ impl Contender {
         Self::EnvoyExtAuthz,
         Self::Caddy,
         Self::CaddyForwardAuth,
+        Self::Floor,
         Self::Before,
         Self::Usher,
     ];
@@ -53,6 +56,7 @@ impl Contender {
             Self::EnvoyExtAuthz => "envoy-ext_authz",
             Self::Caddy => "caddy",
             Self::CaddyForwardAuth => "caddy-forward_auth",
+            Self::Floor => "floor",
             Self::Before => "before",
             Self::Usher => "usher",
         }
@@ -69,6 +73,7 @@ impl Contender {
             Self::EnvoyExtAuthz => "Envoy + ext_authz",
             Self::Caddy => "Caddy",
             Self::CaddyForwardAuth => "Caddy + forward_auth",
+            Self::Floor => "usher's libraries alone",
             Self::Before => "usher before",
             Self::Usher => "usher",
         }
@@ -92,7 +97,7 @@ impl Contender {
     pub fn takes_part(self, scenario: Scenario) -> bool {
         match scenario {
             Scenario::Small1 | Scenario::Small2 | Scenario::Handshake => self != Self::Nginx,
-            Scenario::Film1 | Scenario::Film2 => !self.asks(),
+            Scenario::Film1 | Scenario::Film2 => !self.asks() && self != Self::Floor,
         }
     }
 
@@ -103,7 +108,7 @@ impl Contender {
 
     /// Whose memory is told: what is asked of a service, or how large buffers are, changes little.
     pub const fn is_weighed(self) -> bool {
-        !self.asks() && !matches!(self, Self::Nginx)
+        !self.asks() && !matches!(self, Self::Nginx | Self::Floor)
     }
 
     /// What usher may cost at most for each unit that this one costs.

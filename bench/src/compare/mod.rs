@@ -87,7 +87,8 @@ impl Wanted {
             Contender::Nginx
             | Contender::NginxTuned
             | Contender::NginxAuthRequest
-            | Contender::Haproxy => true,
+            | Contender::Haproxy
+            | Contender::Floor => true,
         };
         let contenders =
             chosen("contenders", &options.contenders, &Contender::ALL, |it| it.slug())?;

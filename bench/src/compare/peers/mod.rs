@@ -2,6 +2,7 @@
 
 mod caddy;
 mod envoy;
+mod floor;
 mod haproxy;
 mod nginx;
 
@@ -101,6 +102,9 @@ impl Peers {
         }
         if is_wanted(&haproxy::SERVED) {
             peers.add(haproxy::start(&setting)?);
+        }
+        if is_wanted(&floor::SERVED) {
+            peers.add(floor::start(&setting)?);
         }
         if is_wanted(&envoy::SERVED) {
             peers.add(envoy::start(&setting, program(programs.envoy.as_deref(), "envoy")?)?);
