@@ -25,10 +25,10 @@ pub fn remove_cookie(fields: &mut HeaderMap, name: &str) {
             kept.extend_from_slice(pair);
         }
     }
-    fields.remove(header::COOKIE);
-    if let (false, Ok(value)) = (kept.is_empty(), HeaderValue::from_bytes(&kept)) {
-        fields.insert(header::COOKIE, value);
-    }
+    match HeaderValue::from_bytes(&kept) {
+        Ok(value) if !kept.is_empty() => fields.insert(header::COOKIE, value),
+        Ok(_) | Err(_) => fields.remove(header::COOKIE),
+    };
 }
 
 /// Makes one field of the pieces in which HTTP/2 sends `Cookie` (RFC 9113 §8.2.3: MUST before it is
