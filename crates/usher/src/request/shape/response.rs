@@ -1,4 +1,8 @@
-use http::{HeaderMap, HeaderName, HeaderValue, header, response::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{self, Entry},
+    response::Parts,
+};
 use usher_rules::{
     fields::{one_length, remove_hop_by_hop, remove_set_cookie},
     plan::{Plan, ResponseRewrite, Route},
@@ -43,8 +47,8 @@ pub fn toward_client(head: &mut Parts, plan: &Plan, route: &Route, public: &Head
     for (name, value) in &route.default_response {
         // Apps on TVs show a public app in a frame of a `file://` page.
         let may_be_framed = route.is_public && *name == header::X_FRAME_OPTIONS;
-        if !may_be_framed && !fields.contains_key(name) {
-            fields.insert(name.clone(), value.clone());
+        if !may_be_framed && let Entry::Vacant(place) = fields.entry(name) {
+            place.insert(value.clone());
         }
     }
     index_no_date(fields);
@@ -61,9 +65,7 @@ fn index_no_date(fields: &mut HeaderMap) {
 /// `rewrite_response_headers`: of what the app said, before anything of ours. Each line stays one.
 fn rewrite(fields: &mut HeaderMap, rewrites: &[ResponseRewrite]) {
     for ResponseRewrite { field, prefix, value } in rewrites {
-        let (Some(prefix), http::header::Entry::Occupied(mut lines)) =
-            (prefix, fields.entry(field))
-        else {
+        let (Some(prefix), Entry::Occupied(mut lines)) = (prefix, fields.entry(field)) else {
             continue;
         };
         for line in lines.iter_mut() {
