@@ -18,18 +18,48 @@ const OF_THE_APP_S_LISTENER: [HeaderName; 5] = [
     HeaderName::from_static("alternate-protocol"),
 ];
 
+/// Fields of an answer that are looked for by one look at each name: most answers have none of them.
+#[derive(Default)]
+struct Found {
+    transfer_encoding: bool,
+    set_cookie: bool,
+    of_the_app_s_listener: bool,
+}
+
+impl Found {
+    fn of(fields: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for name in fields.keys() {
+            match name.as_str() {
+                "transfer-encoding" => found.transfer_encoding = true,
+                "set-cookie" => found.set_cookie = true,
+                "alt-svc"
+                | "public-key-pins"
+                | "public-key-pins-report-only"
+                | "expect-ct"
+                | "alternate-protocol" => found.of_the_app_s_listener = true,
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
 /// Turns the upstream's response head into the client's.
 ///
 /// `public` is the address that the visitor uses, host and port. It is one of TLS: a plain listener
 /// stands behind a terminator.
 pub fn toward_client(head: &mut Parts, plan: &Plan, route: &Route, public: &HeaderValue) {
     let fields = &mut head.headers;
-    if fields.contains_key(header::TRANSFER_ENCODING) {
+    let found = Found::of(fields);
+    if found.transfer_encoding {
         fields.remove(header::CONTENT_LENGTH); // it does not count beside it, RFC 9112 §6.3
     }
     remove_hop_by_hop(fields);
-    remove_set_cookie(fields, &plan.cookie.name);
-    if fields.keys().any(|name| OF_THE_APP_S_LISTENER.contains(name)) {
+    if found.set_cookie {
+        remove_set_cookie(fields, &plan.cookie.name);
+    }
+    if found.of_the_app_s_listener {
         for name in &OF_THE_APP_S_LISTENER {
             fields.remove(name);
         }
@@ -99,7 +129,17 @@ mod tests {
     use http::{HeaderMap, HeaderValue, header};
     use usher_rules::plan::ResponseRewrite;
 
-    use super::{index_no_date, rewrite, upgrade_location};
+    use super::{Found, OF_THE_APP_S_LISTENER, index_no_date, rewrite, upgrade_location};
+
+    #[test]
+    fn every_field_of_the_app_s_listener_is_found() {
+        for name in OF_THE_APP_S_LISTENER {
+            let mut fields = HeaderMap::new();
+            assert!(!Found::of(&fields).of_the_app_s_listener);
+            fields.insert(&name, HeaderValue::from_static(""));
+            assert!(Found::of(&fields).of_the_app_s_listener, "{name}");
+        }
+    }
 
     #[test]
     fn response_fields_are_rewritten_by_their_prefix() {
