@@ -222,8 +222,7 @@ pub(super) fn remove_theirs(fields: &mut HeaderMap) {
 }
 
 pub(super) fn is_theirs(name: &str) -> bool {
-    let ours = [FOR, PROTO, HOST].iter().any(|ours| ours.as_str() == name);
-    !ours && OTHERS.has(name)
+    OTHERS.has(name) && ![FOR, PROTO, HOST].iter().any(|ours| ours.as_str() == name)
 }
 
 #[cfg(test)]

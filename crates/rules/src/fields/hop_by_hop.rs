@@ -1,7 +1,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Fields that mean something for one connection only (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [HeaderName; 10] = [
+/// Fields that mean something for one connection only (RFC 9110 §7.6.1). No `const`: each use of one
+/// makes ten names, and drops them.
+static HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),

@@ -10,7 +10,7 @@ use usher_rules::{
 
 /// Fields that speak for the listener and the keys of the app itself, where visitors never are:
 /// another port or protocol, and pins of its certificate.
-const OF_THE_APP_S_LISTENER: [HeaderName; 5] = [
+static OF_THE_APP_S_LISTENER: [HeaderName; 5] = [
     header::ALT_SVC,
     HeaderName::from_static("public-key-pins"),
     HeaderName::from_static("public-key-pins-report-only"),
@@ -133,10 +133,10 @@ mod tests {
 
     #[test]
     fn every_field_of_the_app_s_listener_is_found() {
-        for name in OF_THE_APP_S_LISTENER {
+        for name in &OF_THE_APP_S_LISTENER {
             let mut fields = HeaderMap::new();
             assert!(!Found::of(&fields).of_the_app_s_listener);
-            fields.insert(&name, HeaderValue::from_static(""));
+            fields.insert(name, HeaderValue::from_static(""));
             assert!(Found::of(&fields).of_the_app_s_listener, "{name}");
         }
     }
