@@ -104,6 +104,7 @@ impl Found {
 /// By its length first: most are told apart by that alone.
 fn usual(name: &str) -> Option<Found> {
     let is_free = match name.len() {
+        2 if name == "te" => return Some(Found::HOP_BY_HOP),
         3 => name == "dnt",
         4 => name == "host",
         5 => name == "range",
@@ -113,6 +114,7 @@ fn usual(name: &str) -> Option<Found> {
             _ => matches!(name, "accept" | "origin" | "pragma"),
         },
         7 if name == "referer" => return Some(Found::REFERER),
+        7 => name == "sec-gpc",
         8 => matches!(name, "if-range" | "priority"),
         9 => name == "sec-ch-ua",
         10 if name == "connection" => return Some(Found::HOP_BY_HOP),
@@ -122,10 +124,14 @@ fn usual(name: &str) -> Option<Found> {
         13 => matches!(name, "cache-control" | "if-none-match"),
         14 => matches!(
             name,
-            "content-length" | "sec-fetch-dest" | "sec-fetch-mode" | "sec-fetch-site"
+            "content-length"
+                | "sec-fetch-dest"
+                | "sec-fetch-mode"
+                | "sec-fetch-site"
+                | "sec-fetch-user"
         ),
         15 => matches!(name, "accept-encoding" | "accept-language"),
-        16 => name == "sec-ch-ua-mobile",
+        16 => matches!(name, "sec-ch-ua-mobile" | "x-requested-with"),
         17 => name == "if-modified-since",
         18 => name == "sec-ch-ua-platform",
         20 => name == "x-emby-authorization",

@@ -59,6 +59,8 @@ const NAMES: &[&str] = &[
     "sec-fetch-dest",
     "sec-fetch-mode",
     "sec-fetch-site",
+    "sec-fetch-user",
+    "sec-gpc",
     "te",
     "transfer-encoding",
     "upgrade",
@@ -78,6 +80,7 @@ const NAMES: &[&str] = &[
     "x-pomerium-jwt-assertion-for",
     "x-real-ip",
     "x-request-id",
+    "x-requested-with",
     "x-webauth-user",
     "x.email",
     "x_custom",
@@ -170,7 +173,7 @@ fn of_a_usual_name_the_lists_say_the_same() {
         }
     }
     let usual = NAMES.iter().filter(|name| usual(name).is_some());
-    assert_eq!(usual.count(), 30, "every name of the table is among these");
+    assert_eq!(usual.count(), 34, "every name of the table is among these");
 }
 
 #[test]
