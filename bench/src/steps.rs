@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use usher::{
     request::{
         Seen,
-        accept::{Connection, Presented, Protocol, Pulse, Shown},
+        accept::{AskedFor, Connection, Presented, Protocol, Pulse, Shown},
         authorize::{self, Grounds, Permitted, Unbound},
         identify::{self, Asker, Identified, Identity, LiveSession, SessionStore as _, Verifier},
         record::{By, Decided, Format, Log, Recorder},
@@ -252,6 +252,7 @@ impl Way {
             shown: Shown::default(),
             presented: Arc::new(Presented::default()),
             pulse: Pulse::new(protocol),
+            asked_for: AskedFor::default(),
         });
         let (head, ()) = head.body(()).ok()?.into_parts();
         Some(Visitor { connection, head: Box::new(head) })

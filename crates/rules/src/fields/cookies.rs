@@ -1,3 +1,5 @@
+use std::iter;
+
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::names::cookie_pairs as pairs;
@@ -25,10 +27,10 @@ pub fn remove_cookie(fields: &mut HeaderMap, name: &str) {
             kept.extend_from_slice(pair);
         }
     }
-    fields.remove(header::COOKIE);
-    if let (false, Ok(value)) = (kept.is_empty(), HeaderValue::from_bytes(&kept)) {
-        fields.insert(header::COOKIE, value);
-    }
+    match HeaderValue::from_bytes(&kept) {
+        Ok(value) if !kept.is_empty() => fields.insert(header::COOKIE, value),
+        Ok(_) | Err(_) => fields.remove(header::COOKIE),
+    };
 }
 
 /// Makes one field of the pieces in which HTTP/2 sends `Cookie` (RFC 9113 §8.2.3: MUST before it is
@@ -73,13 +75,18 @@ pub fn remove_set_cookie(fields: &mut HeaderMap, name: &str) {
 
 /// `cookie_name` may have a prefix of its own, and ours get one.
 fn is_ours(cookie_name: &[u8], name: &str) -> bool {
-    let name = name.as_bytes();
-    [cookie_name, bare(cookie_name)].iter().any(|found| {
-        [name, bare(name)].iter().any(|name| match found.strip_prefix(*name) {
+    written(cookie_name).any(|found| {
+        written(name.as_bytes()).any(|name| match found.strip_prefix(name) {
             Some(rest) => rest.is_empty() || rest.first() == Some(&b'_'),
             None => false,
         })
     })
+}
+
+/// A name as it is, and without its prefix where it has one.
+fn written(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let bare = Some(bare(name)).filter(|bare| bare.len() != name.len());
+    iter::once(name).chain(bare)
 }
 
 fn bare(name: &[u8]) -> &[u8] {

@@ -71,9 +71,14 @@ pub struct Forwarded<'a> {
 /// With trusted hops the incoming `X-Forwarded-For` is kept and the peer appended; garbage in it
 /// goes, since Jellyfin takes an unreadable chain for a local visitor (`jellyfin.md` §11.2).
 pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
+    write(fields, forwarded);
+    remove_theirs(fields);
+}
+
+/// Overwrites the three, and leaves every other spelling.
+pub(super) fn write(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
     let Forwarded { peer, authority, trusted_hops, skip_append } = forwarded;
     let incoming = readable_chain(fields, trusted_hops);
-    remove_theirs(fields);
     match chain(incoming, (!skip_append || trusted_hops == 0).then_some(peer)) {
         Some(chain) => fields.insert(FOR, chain),
         None => fields.remove(FOR),
@@ -89,7 +94,10 @@ pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
 
 /// The scheme that the visitor used, where a trusted hop tells it.
 pub fn trusted_scheme(fields: &HeaderMap, trusted_hops: u32) -> Option<&'static str> {
-    match fields.get(PROTO).filter(|_| trusted_hops > 0)?.as_bytes() {
+    if trusted_hops == 0 {
+        return None;
+    }
+    match fields.get(PROTO)?.as_bytes() {
         b"https" => Some("https"),
         b"http" => Some("http"),
         _ => None,
@@ -119,6 +127,9 @@ pub fn way(fields: &HeaderMap, peer: &HeaderValue, trusted_hops: u32) -> HeaderV
 
 /// The addresses of the incoming chain, as far as they can be read, from the right.
 fn readable_chain(fields: &HeaderMap, trusted_hops: u32) -> String {
+    if trusted_hops == 0 {
+        return String::new();
+    }
     let chain = incoming_chain(fields, trusted_hops).unwrap_or_default();
     let readable = chain.iter().rev().map_while(|text| hop_address(text)).collect::<Vec<_>>();
     let texts: Vec<String> = readable.iter().rev().map(IpAddr::to_string).collect();
@@ -202,7 +213,7 @@ fn chain(incoming: String, last: Option<&HeaderValue>) -> Option<HeaderValue> {
 
 /// Takes out the other forms, in every spelling: some servers read `_` as `-`. Most requests have
 /// none, so they are looked for once and not removed one by one.
-fn remove_theirs(fields: &mut HeaderMap) {
+pub(super) fn remove_theirs(fields: &mut HeaderMap) {
     let theirs: Vec<HeaderName> =
         fields.keys().filter(|name| is_theirs(name.as_str())).cloned().collect();
     for name in theirs {
@@ -211,8 +222,7 @@ fn remove_theirs(fields: &mut HeaderMap) {
 }
 
 pub(super) fn is_theirs(name: &str) -> bool {
-    let ours = [FOR, PROTO, HOST].iter().any(|ours| ours.as_str() == name);
-    !ours && OTHERS.has(name)
+    OTHERS.has(name) && ![FOR, PROTO, HOST].iter().any(|ours| ours.as_str() == name)
 }
 
 #[cfg(test)]

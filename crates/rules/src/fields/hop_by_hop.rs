@@ -1,7 +1,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Fields that mean something for one connection only (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [HeaderName; 10] = [
+/// Fields that mean something for one connection only (RFC 9110 §7.6.1). No `const`: each use of one
+/// makes ten names, and drops them.
+static HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -13,6 +14,10 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     HeaderName::from_static("proxy-authentication-info"),
     header::TE,
 ];
+
+/// How long their names are, a bit for each length: most names are told to be none of them by that.
+const LENGTHS: u32 =
+    1 << 2 | 1 << 7 | 1 << 10 | 1 << 14 | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 19 | 1 << 25;
 
 /// Drops what must not cross the proxy: hop-by-hop fields and whatever `Connection` nominates.
 ///
@@ -42,9 +47,19 @@ pub fn remove_hop_by_hop(fields: &mut HeaderMap) {
     }
 }
 
+/// Does the list have that name?
+pub(super) fn is_listed(name: &str) -> bool {
+    has_length(name) && HOP_BY_HOP.iter().any(|listed| listed == name)
+}
+
 /// Where a name stands in the list.
 fn index(name: &HeaderName) -> Option<usize> {
-    HOP_BY_HOP.iter().position(|listed| listed == name)
+    let is_one = |listed: &HeaderName| listed == name;
+    has_length(name.as_str()).then(|| HOP_BY_HOP.iter().position(is_one)).flatten()
+}
+
+fn has_length(name: &str) -> bool {
+    name.len() < 32 && LENGTHS & 1 << name.len() != 0
 }
 
 fn nominated(fields: &HeaderMap) -> Vec<HeaderName> {
@@ -84,7 +99,7 @@ fn elements<'f>(fields: &'f HeaderMap, name: &HeaderName) -> impl Iterator<Item 
 mod tests {
     use http::HeaderMap;
 
-    use super::{remove_hop_by_hop, wants_websocket};
+    use super::{HOP_BY_HOP, LENGTHS, has_length, remove_hop_by_hop, wants_websocket};
 
     fn map(lines: &str) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -92,6 +107,14 @@ mod tests {
             map.append(name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
         }
         map
+    }
+
+    #[test]
+    fn every_name_of_the_list_has_its_length_and_no_length_is_left_over() {
+        assert!(HOP_BY_HOP.iter().all(|name| has_length(name.as_str())));
+        let lengths = HOP_BY_HOP.iter().fold(0, |all, name| all | 1 << name.as_str().len());
+        assert_eq!(LENGTHS, lengths);
+        assert!(!has_length(&"x".repeat(34)), "2, were it counted from 32 on");
     }
 
     #[test]

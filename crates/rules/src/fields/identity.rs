@@ -45,10 +45,19 @@ pub fn remove_identity(fields: &mut HeaderMap, owned: Owned<'_>) {
     }
 }
 
-fn is_forged(name: &str, owned: Owned<'_>) -> bool {
+pub(super) fn is_forged(name: &str, owned: Owned<'_>) -> bool {
     // A gateway's own name for a field (RFC 3875 §4.1.18), sent as one.
     let as_variable = spelling::begins(name, "http-").then(|| name.get("http-".len()..)).flatten();
     is_forged_name(name, owned) || as_variable.is_some_and(|name| is_forged_name(name, owned))
+}
+
+/// Removes every field with `_` in its name (`headers_with_underscores_action: drop_header`).
+pub fn remove_underscores(fields: &mut HeaderMap) {
+    let names: Vec<HeaderName> =
+        fields.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
+    for name in names {
+        fields.remove(name);
+    }
 }
 
 fn is_forged_name(name: &str, owned: Owned<'_>) -> bool {

@@ -2,6 +2,7 @@
 
 mod address_range;
 mod authority;
+mod canonical;
 mod case;
 mod cookie_pairs;
 mod domain;

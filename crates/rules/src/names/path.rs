@@ -4,7 +4,9 @@ use std::{
 };
 
 use super::{
-    PathError, fold_case,
+    PathError,
+    canonical::is_canonical,
+    fold_case,
     reading::{self, Reading},
 };
 
@@ -80,10 +82,7 @@ impl RequestPath {
         if !path.starts_with('/') {
             return Err(PathError::NotAbsolute);
         }
-        if path.bytes().all(is_settled)
-            && !["//", "/.", "./", ":$"].iter().any(|odd| path.contains(odd))
-            && !path.ends_with('.')
-        {
+        if is_canonical(path) {
             let wire: Arc<str> = path.into();
             return Ok(Self::of(Arc::clone(&wire), wire, Arc::default()));
         }
@@ -160,11 +159,6 @@ pub fn escaped_path(path: &str) -> String {
 
 fn is_small(path: &str) -> bool {
     path.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
-}
-
-/// Bytes that stand for themselves whatever their neighbours, so that most paths need no work.
-fn is_settled(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b'#' | b'?' | b';' | b'+')
 }
 
 /// A path without escapes of unreserved characters.

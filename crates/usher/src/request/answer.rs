@@ -79,7 +79,7 @@ pub(super) fn cleaned(request: &Identified<'_>) -> Option<Response<Body>> {
     let Identified { head, routed, .. } = request;
     let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
     let holds = || matches!(head.uri.query().map(remove_query_session), Some(Cow::Owned(_)));
-    if !reads || !is_page_load(&head.headers) || !holds() {
+    if !reads || !holds() || !is_page_load(&head.headers) {
         return None;
     }
     let authority = routed.authority_field.to_str().ok()?;

@@ -20,7 +20,7 @@ use usher_rules::{
 
 use super::{
     PathRule,
-    accept::{Connection, Presented, Protocol, Pulse, Shown},
+    accept::{AskedFor, Connection, Presented, Protocol, Pulse, Shown},
     answer,
     app::{AppRequest, Apps, Demand},
     authorize::{self, Grounds, ReadingOf, Unbound},
@@ -233,6 +233,7 @@ pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -
         shown: Shown::default(),
         pulse: Pulse::new(Protocol::Http1),
         presented,
+        asked_for: AskedFor::default(),
     };
     let seen = Seen::of(&head, Arc::clone(plan), Arc::new(connection), now, Reader::Person);
     let found = one_length(&mut head.headers)

@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc};
 
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode, header::Entry};
 use usher_rules::{plan::Route, policy::Verdict};
 
 use super::{
@@ -150,8 +150,8 @@ impl<'a> Known<'a> {
             None => (&self.seen.plan.response_fields, &[][..]),
         };
         for (name, value) in ours.iter().chain(defaults) {
-            if !response.headers().contains_key(name) {
-                response.headers_mut().insert(name.clone(), value.clone());
+            if let Entry::Vacant(place) = response.headers_mut().entry(name) {
+                place.insert(value.clone());
             }
         }
     }

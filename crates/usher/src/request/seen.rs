@@ -1,6 +1,6 @@
 use std::{cell::Cell, net::IpAddr, sync::Arc};
 
-use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 use tokio::time::Instant;
 use usher_pages::Language;
 use usher_rules::{
@@ -58,7 +58,8 @@ impl Seen {
         let hops = plan.xff_num_trusted_hops;
         let visitor = visitor(fields, peer, hops);
         let named = (visitor != peer).then(|| HeaderValue::try_from(visitor.to_string()).ok());
-        let host = fields.get(header::HOST).cloned().or_else(|| {
+        let noted = Noted::of(fields);
+        let host = noted.host.cloned().or_else(|| {
             head.uri.authority().and_then(|target| HeaderValue::from_str(target.as_str()).ok())
         });
         Self {
@@ -70,14 +71,14 @@ impl Seen {
             now,
             began: Instant::now(),
             request_id: fresh_id(),
-            check_request_id: fields.get(REQUEST_ID).cloned(),
+            check_request_id: noted.request_id.cloned(),
             method: head.method.clone(),
             host: host.unwrap_or(HeaderValue::from_static("")),
-            user_agent: fields.get(header::USER_AGENT).cloned(),
-            referer: fields.get(header::REFERER).cloned(),
+            user_agent: noted.user_agent.cloned(),
+            referer: noted.referer.cloned(),
             reader,
-            accept: fields.get(header::ACCEPT).cloned(),
-            accept_language: fields.get(header::ACCEPT_LANGUAGE).cloned(),
+            accept: noted.accept.cloned(),
+            accept_language: noted.accept_language.cloned(),
             page: (head.method == Method::GET).then(|| head.uri.clone()),
             read: ReadOnce::default(),
         }
@@ -103,6 +104,37 @@ impl Seen {
     pub(super) fn language(&self) -> Language {
         let wanted = self.accept_language.as_ref().and_then(|wanted| wanted.to_str().ok());
         Language::accepted(wanted.unwrap_or_default())
+    }
+}
+
+/// The first lines of the fields that records and answers go by, found in one pass: to look each of
+/// them up costs more.
+#[derive(Default)]
+struct Noted<'f> {
+    host: Option<&'f HeaderValue>,
+    request_id: Option<&'f HeaderValue>,
+    user_agent: Option<&'f HeaderValue>,
+    referer: Option<&'f HeaderValue>,
+    accept: Option<&'f HeaderValue>,
+    accept_language: Option<&'f HeaderValue>,
+}
+
+impl<'f> Noted<'f> {
+    fn of(fields: &'f HeaderMap) -> Self {
+        let mut noted = Self::default();
+        for (name, value) in fields {
+            let place = match name.as_str() {
+                "host" => &mut noted.host,
+                "x-request-id" => &mut noted.request_id,
+                "user-agent" => &mut noted.user_agent,
+                "referer" => &mut noted.referer,
+                "accept" => &mut noted.accept,
+                "accept-language" => &mut noted.accept_language,
+                _ => continue,
+            };
+            place.get_or_insert(value);
+        }
+        noted
     }
 }
 
@@ -139,7 +171,33 @@ const fn mix(mut z: u64) -> u64 {
 mod tests {
     use std::collections::HashSet;
 
-    use super::fresh_id;
+    use http::{HeaderMap, HeaderValue, header};
+
+    use super::{Noted, REQUEST_ID, fresh_id};
+
+    #[test]
+    fn of_several_lines_the_first_is_noted() {
+        let names = [
+            header::HOST,
+            REQUEST_ID,
+            header::USER_AGENT,
+            header::REFERER,
+            header::ACCEPT,
+            header::ACCEPT_LANGUAGE,
+        ];
+        let mut fields = HeaderMap::new();
+        assert!(Noted::of(&fields).host.is_none());
+        for (line, name) in
+            ["first", "second"].iter().flat_map(|line| names.iter().map(move |name| (line, name)))
+        {
+            fields.append(name, HeaderValue::from_static(line));
+        }
+        let Noted { host, request_id, user_agent, referer, accept, accept_language } =
+            Noted::of(&fields);
+        for noted in [host, request_id, user_agent, referer, accept, accept_language] {
+            assert_eq!(noted.unwrap(), "first");
+        }
+    }
 
     #[test]
     fn ids_are_uuids_and_never_the_same() {

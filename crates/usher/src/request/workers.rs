@@ -33,12 +33,15 @@ self.addEventListener('activate', function (event) {
 /// before anybody is asked who they are: browsers look for newer scripts without a person.
 pub(super) fn refused(request: &Identified<'_>) -> Option<Response<Body>> {
     let (fields, routed) = (&request.head.headers, request.routed);
+    if !request.seen.plan.sign_in.is_at(&routed.authority.host) {
+        return None;
+    }
     if request.head.method == Method::CONNECT {
         return None; // no browser's, and whatever follows a 200 is taken for the tunnel's bytes
     }
     let by_name = is(fields, &SERVICE_WORKER, "script");
     let by_dest = is(fields, &HeaderName::from_static("sec-fetch-dest"), "serviceworker");
-    if !(by_name || by_dest) || !request.seen.plan.sign_in.is_at(&routed.authority.host) {
+    if !(by_name || by_dest) {
         return None;
     }
     let path = routed.path.wire();

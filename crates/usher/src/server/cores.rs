@@ -42,7 +42,9 @@ use crate::{
     jellyfin::{Pairing, States},
     request::{
         Chore, EventField, EventName,
-        accept::{Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, limits, serve},
+        accept::{
+            AskedFor, Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, limits, serve,
+        },
         forward,
         record::{LeftOut, Recorder},
         tls::Accepted,
@@ -384,7 +386,8 @@ impl Core {
         let idle = plan.timeouts.idle;
         let connection = |server_name, (shown, presented), protocol, admitted| {
             let (pulse, presented) = (Pulse::admitted(protocol, admitted), Arc::new(presented));
-            Arc::new(Connection { peer: peer.into(), server_name, shown, presented, pulse })
+            let (peer, asked_for) = (peer.into(), AskedFor::default());
+            Arc::new(Connection { peer, server_name, shown, presented, pulse, asked_for })
         };
         match &self.tls {
             Some(tls) => {

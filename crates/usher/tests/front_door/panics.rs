@@ -22,7 +22,7 @@ use tokio::{
 };
 use usher::request::{
     Body, Door, DoorParts, OwnPages, OwnRequest, SignInNeeded,
-    accept::{Connection, Protocol, Pulse, Shown, Tasks, serve},
+    accept::{AskedFor, Connection, Protocol, Pulse, Shown, Tasks, serve},
     identify::{Found, LiveSession, NotOnce, SessionStore, StoreError},
     record::{Format, Log, Metrics, Recorder},
     shape::Signer,
@@ -200,8 +200,14 @@ impl Hut {
                 let pulse = Pulse::new(protocol);
                 let (server_name, shown) = (None, Shown::new(None));
                 let presented = Arc::default();
-                let connection =
-                    Connection { peer: peer.into(), server_name, shown, presented, pulse };
+                let connection = Connection {
+                    peer: peer.into(),
+                    server_name,
+                    shown,
+                    presented,
+                    pulse,
+                    asked_for: AskedFor::default(),
+                };
                 let (door, own) = (Arc::clone(&serving), tasks.clone());
                 let connection = Arc::new(connection);
                 let stream = Rigged { stream, breaks: Arc::clone(&breaks) };

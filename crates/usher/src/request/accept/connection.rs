@@ -18,8 +18,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    Peer, Presented, Protocol, Pulse, Shown, TaskOwner, Tasks, Unread, Watched, aside::Aside,
-    gathered::Gathered, limits,
+    AskedFor, Peer, Presented, Protocol, Pulse, Shown, TaskOwner, Tasks, Unread, Watched,
+    aside::Aside, gathered::Gathered, limits,
 };
 
 /// A connection as its handshake left it: one for all of its requests.
@@ -35,6 +35,8 @@ pub struct Connection {
     pub presented: Arc<Presented>,
     /// Its requests, bytes and silences, by which it is ended.
     pub pulse: Arc<Pulse>,
+    /// Whom it asks for.
+    pub asked_for: AskedFor,
 }
 
 impl Connection {
@@ -249,7 +251,8 @@ mod tests {
     };
 
     use super::{
-        Connection, Protocol, Pulse, Serve, Shown, Tasks, Unread, answering, limits, serve,
+        AskedFor, Connection, Protocol, Pulse, Serve, Shown, Tasks, Unread, answering, limits,
+        serve,
     };
     use crate::request::Body;
 
@@ -279,6 +282,7 @@ mod tests {
             shown: Shown::default(),
             presented: Arc::default(),
             pulse,
+            asked_for: AskedFor::default(),
         }
     }
 

@@ -10,6 +10,7 @@
 
 mod as_ok;
 mod aside;
+mod asked_for;
 mod cancelled;
 mod connection;
 mod deadline;
@@ -28,6 +29,7 @@ mod tasks;
 mod unread;
 mod waiting;
 
+pub use asked_for::AskedFor;
 pub use connection::{Connection, Serve, Transport, serve};
 pub use deadline::{InFlight, Pulse, Watched};
 pub use duplex::Duplex;

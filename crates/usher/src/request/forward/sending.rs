@@ -90,7 +90,7 @@ impl Forwarder {
                 break;
             }
             course.passed_over.extend(failed.take());
-            aim(&mut request, &route, target, course);
+            aim(&mut request, &route, (target, pick.at, &tried), course);
             health.use_it();
             under_way.busy = (targets.balance == Balance::LeastRequest).then(|| Busy::at(health));
             let attempt = Attempt {
@@ -188,8 +188,17 @@ impl Forwarder {
 }
 
 /// Writes the chosen upstream's `Host`, and notes it for the record.
-fn aim(request: &mut Request<RequestBody>, route: &Route, target: &Target, course: &mut Course) {
+fn aim(
+    request: &mut Request<RequestBody>,
+    route: &Route,
+    (target, at, tried): (&Target, usize, &[usize]),
+    course: &mut Course,
+) {
     match route.host_field {
+        // The first one's is there since the request was shaped.
+        HostField::Upstream if at == 0 && tried.is_empty() => {
+            course.authority = Some(target.host.clone());
+        }
         HostField::Field(_) | HostField::Path(_)
             if request.extensions().get::<NamedByClient>().is_some() =>
         {

@@ -131,7 +131,9 @@ fn judge(
         }
         Ok(Live(live))
     };
-    let query = asker.uri.query().filter(|_| takes_query(asker.fields, asker.host));
+    let may_hold_one = |query: &&str| query.contains("session"); // most hold none, and cost no more
+    let query = asker.uri.query().filter(may_hold_one);
+    let query = query.filter(|_| takes_query(asker.fields, asker.host));
     let names = CookieNames::of(&plan.cookie);
     let credential = credential_by(&verify, asker.fields, query, names);
     // One that can't be judged yet might be good, or contradict one that is.

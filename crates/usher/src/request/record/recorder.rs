@@ -9,9 +9,13 @@ use super::{
     tally::{Tally, UnreadTally},
 };
 
-/// The one way by which what happens is known: each record is counted, and goes to every sink.
+/// The one way by which what happens is known: each record is counted, and goes to every sink. Each
+/// request has one, and shares all of it with the others.
 #[derive(Clone, Debug)]
-pub struct Recorder {
+pub struct Recorder(Arc<Shared>);
+
+#[derive(Clone, Debug)]
+struct Shared {
     /// None where something is only counted.
     sinks: Arc<[Arc<dyn Sink>]>,
     metrics: Option<Arc<Metrics>>,
@@ -34,18 +38,19 @@ impl Recorder {
     /// Everything that happens is in each of these logs.
     pub fn new<const LOGS: usize>(logs: [Log; LOGS]) -> Self {
         let sinks = logs.into_iter().map(|lines| Arc::new(lines) as Arc<dyn Sink>).collect();
-        Self { sinks, metrics: None, tally: Arc::default(), unread: Arc::default() }
+        let (tally, unread) = Default::default();
+        Self(Arc::new(Shared { sinks, metrics: None, tally, unread }))
     }
 
     /// Counts what it records, too.
     #[must_use]
     pub fn counting(self, metrics: Arc<Metrics>) -> Self {
-        Self { metrics: Some(metrics), ..self }
+        Self(Arc::new(Shared { metrics: Some(metrics), ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The figures; `None` where nobody reads them.
     pub fn metrics(&self) -> Option<&Metrics> {
-        self.metrics.as_deref()
+        self.0.metrics.as_deref()
     }
 
     /// Nothing is written.
@@ -57,28 +62,28 @@ impl Recorder {
     /// the log a few a minute and how many more there were ([`Self::left_out`]).
     #[must_use]
     pub fn of_taken_back(&self, now: Now) -> Self {
-        match self.tally.has_line(now) {
+        match self.0.tally.has_line(now) {
             true => self.clone(),
-            false => Self { sinks: Arc::default(), ..self.clone() },
+            false => Self(Arc::new(Shared { sinks: Arc::default(), ..(*self.0).clone() })),
         }
     }
 
     /// What has no lines, since the start.
     pub fn left_out(&self) -> LeftOut {
         LeftOut {
-            taken_back: self.tally.left_out(),
-            unread: self.unread.left_out(),
-            two_visitors: self.tally.two_visitors(),
+            taken_back: self.0.tally.left_out(),
+            unread: self.0.unread.left_out(),
+            two_visitors: self.0.tally.two_visitors(),
         }
     }
 
     /// Counts a request whose trusted proxies name two visitors.
     pub fn names_two_visitors(&self) {
-        self.tally.count_two_visitors();
+        self.0.tally.count_two_visitors();
     }
 
     pub(super) fn unread_tally(&self) -> &UnreadTally {
-        &self.unread
+        &self.0.unread
     }
 
     pub(super) fn access(&self, access: &Access, end: End) {
@@ -94,14 +99,14 @@ impl Recorder {
         if let Some(metrics) = self.metrics() {
             metrics.take(record);
         }
-        for sink in &*self.sinks {
+        for sink in &*self.0.sinks {
             sink.take(record);
         }
     }
 
     /// Returns when everything that was recorded has been written.
     pub fn flush(&self) {
-        for sink in &*self.sinks {
+        for sink in &*self.0.sinks {
             sink.flush();
         }
     }

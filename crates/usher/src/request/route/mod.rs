@@ -93,10 +93,9 @@ impl Destination {
     /// A wildcard is compared as the authority was written, as Pomerium does it: capitals match none.
     /// Browsers send small letters.
     fn spelled(self, authority: &str) -> Self {
-        let has_capitals = authority.bytes().any(|byte| byte.is_ascii_uppercase());
-        let is_wildcard =
-            matches!(&self, Self::Route(route) if has_capitals && route.from.is_wildcard());
-        if is_wildcard { Self::Nowhere } else { self }
+        let is_wildcard = matches!(&self, Self::Route(route) if route.from.is_wildcard());
+        let has_capitals = || authority.bytes().any(|byte| byte.is_ascii_uppercase());
+        if is_wildcard && has_capitals() { Self::Nowhere } else { self }
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -230,7 +229,7 @@ pub fn find(seen: &Seen, head: &Parts) -> Result<Routed, RouteError> {
     }
     let authority_field = authority_field(seen, head)?;
     let text = authority_field.to_str().map_err(|_| RouteError::NoAuthority)?;
-    let authority = Authority::parse(text)?;
+    let authority = connection.asked_for.authority(text)?;
     if let Some(name) = &connection.server_name
         && **name != *authority.host.as_str()
         && !connection.shown.covers(authority.host.as_str())

@@ -1,14 +1,9 @@
 use aws_lc_rs::digest::{SHA256, digest};
-use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
 use usher_rules::{
-    fields::{
-        Forwarded, Owned, clean_referer, remove_bearer_tokens, remove_cookie, remove_credentials,
-        remove_hop_by_hop, remove_identity, set_forwarded,
-    },
+    fields::{Forwarded, Found, Owned, Taken},
     names::Authority,
-    plan::{
-        Action, Balance, HostField, HostOfPath, Piece, Plan, RequestTemplate, Route, Underscores,
-    },
+    plan::{Action, Balance, HostField, HostOfPath, Piece, Plan, RequestTemplate, Route},
     policy::Certificate,
     time::UnixTime,
 };
@@ -20,7 +15,6 @@ use super::{
 use crate::request::{authorize::Standing, identify::Verifier};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const POMERIUM_AUTHORIZATION: HeaderName = HeaderName::from_static("x-pomerium-authorization");
 const ROUTING_KEY: HeaderName = HeaderName::from_static("x-pomerium-routing-key");
 const ASSERTION: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion");
 const ASSERTION_FOR: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion-for");
@@ -59,31 +53,30 @@ pub fn toward_upstream(
     if named.is_some() {
         head.extensions.insert(NamedByClient);
     }
-    head.uri = origin_form(path.with_query(&head.uri)?)?;
+    head.uri = Uri::from(path.with_query(&head.uri)?);
 
     let fields = &mut head.headers;
     let id_token = || verifier.id_token(standing.session()?);
     // may refer to what the client sent
     let templates = filled(route, fields, (standing.certificate(), &id_token));
-    let brought = route.pass_identity.then(|| assertion_brought(fields)).flatten();
-    remove_hop_by_hop(fields);
-    fields.remove(header::EXPECT); // answered here: the body is streamed, RFC 9110 §10.1.1
-    fields.remove(POMERIUM_AUTHORIZATION);
-    remove_credentials(fields);
-    if route.bearer.is_some() {
-        remove_bearer_tokens(fields);
-    }
-    remove_cookie(fields, &plan.cookie.name);
-    clean_referer(fields);
-    if plan.underscores == Underscores::Drop {
-        remove_underscores(fields);
-    }
     let (by_route, let_through) = (&*route.own_request, &*route.client_identity);
-    remove_identity(fields, Owned { claim_fields: &plan.claim_fields, by_route, let_through });
+    let owned = Owned { claim_fields: &plan.claim_fields, by_route, let_through };
+    let found = Found::of(fields, owned);
+    let may_have_one = route.pass_identity && found.may_be_forged();
+    let brought = may_have_one.then(|| assertion_brought(fields)).flatten();
+    found.remove(
+        fields,
+        Taken {
+            owned,
+            cookie: &plan.cookie.name,
+            bearer_tokens: route.bearer.is_some(),
+            underscores: plan.underscores,
+        },
+    );
     let (trusted_hops, skip_append) = (plan.xff_num_trusted_hops, plan.skip_xff_append);
     let asked = (route.host_field != HostField::Preserve).then_some(authority);
     let forwarded = Forwarded { peer, authority: asked, trusted_hops, skip_append };
-    set_forwarded(fields, forwarded);
+    found.set_forwarded(fields, forwarded);
     if let Some(key) = routing_key(standing) {
         fields.insert(ROUTING_KEY, key);
     }
@@ -134,19 +127,6 @@ fn routing_key(standing: &Standing) -> Option<HeaderValue> {
     let digest = digest(&SHA256, session.session().id.as_str().as_bytes());
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     HeaderValue::try_from(hex).ok()
-}
-
-/// `headers_with_underscores_action: drop_header`.
-fn remove_underscores(fields: &mut HeaderMap) {
-    let names: Vec<HeaderName> =
-        fields.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
-    for name in names {
-        fields.remove(name);
-    }
-}
-
-fn origin_form(target: PathAndQuery) -> Option<http::Uri> {
-    http::Uri::builder().path_and_query(target).build().ok()
 }
 
 /// The request's `Host` is what its client asked for; else each upstream has its own.

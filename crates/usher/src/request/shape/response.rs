@@ -1,4 +1,8 @@
-use http::{HeaderMap, HeaderName, HeaderValue, header, response::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{self, Entry},
+    response::Parts,
+};
 use usher_rules::{
     fields::{one_length, remove_hop_by_hop, remove_set_cookie},
     plan::{Plan, ResponseRewrite, Route},
@@ -6,7 +10,7 @@ use usher_rules::{
 
 /// Fields that speak for the listener and the keys of the app itself, where visitors never are:
 /// another port or protocol, and pins of its certificate.
-const OF_THE_APP_S_LISTENER: [HeaderName; 5] = [
+static OF_THE_APP_S_LISTENER: [HeaderName; 5] = [
     header::ALT_SVC,
     HeaderName::from_static("public-key-pins"),
     HeaderName::from_static("public-key-pins-report-only"),
@@ -14,18 +18,48 @@ const OF_THE_APP_S_LISTENER: [HeaderName; 5] = [
     HeaderName::from_static("alternate-protocol"),
 ];
 
+/// Fields of an answer that are looked for by one look at each name: most answers have none of them.
+#[derive(Default)]
+struct Found {
+    transfer_encoding: bool,
+    set_cookie: bool,
+    of_the_app_s_listener: bool,
+}
+
+impl Found {
+    fn of(fields: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for name in fields.keys() {
+            match name.as_str() {
+                "transfer-encoding" => found.transfer_encoding = true,
+                "set-cookie" => found.set_cookie = true,
+                "alt-svc"
+                | "public-key-pins"
+                | "public-key-pins-report-only"
+                | "expect-ct"
+                | "alternate-protocol" => found.of_the_app_s_listener = true,
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
 /// Turns the upstream's response head into the client's.
 ///
 /// `public` is the address that the visitor uses, host and port. It is one of TLS: a plain listener
 /// stands behind a terminator.
 pub fn toward_client(head: &mut Parts, plan: &Plan, route: &Route, public: &HeaderValue) {
     let fields = &mut head.headers;
-    if fields.contains_key(header::TRANSFER_ENCODING) {
+    let found = Found::of(fields);
+    if found.transfer_encoding {
         fields.remove(header::CONTENT_LENGTH); // it does not count beside it, RFC 9112 §6.3
     }
     remove_hop_by_hop(fields);
-    remove_set_cookie(fields, &plan.cookie.name);
-    if fields.keys().any(|name| OF_THE_APP_S_LISTENER.contains(name)) {
+    if found.set_cookie {
+        remove_set_cookie(fields, &plan.cookie.name);
+    }
+    if found.of_the_app_s_listener {
         for name in &OF_THE_APP_S_LISTENER {
             fields.remove(name);
         }
@@ -43,8 +77,8 @@ pub fn toward_client(head: &mut Parts, plan: &Plan, route: &Route, public: &Head
     for (name, value) in &route.default_response {
         // Apps on TVs show a public app in a frame of a `file://` page.
         let may_be_framed = route.is_public && *name == header::X_FRAME_OPTIONS;
-        if !may_be_framed && !fields.contains_key(name) {
-            fields.insert(name.clone(), value.clone());
+        if !may_be_framed && let Entry::Vacant(place) = fields.entry(name) {
+            place.insert(value.clone());
         }
     }
     index_no_date(fields);
@@ -61,9 +95,7 @@ fn index_no_date(fields: &mut HeaderMap) {
 /// `rewrite_response_headers`: of what the app said, before anything of ours. Each line stays one.
 fn rewrite(fields: &mut HeaderMap, rewrites: &[ResponseRewrite]) {
     for ResponseRewrite { field, prefix, value } in rewrites {
-        let (Some(prefix), http::header::Entry::Occupied(mut lines)) =
-            (prefix, fields.entry(field))
-        else {
+        let (Some(prefix), Entry::Occupied(mut lines)) = (prefix, fields.entry(field)) else {
             continue;
         };
         for line in lines.iter_mut() {
@@ -97,7 +129,17 @@ mod tests {
     use http::{HeaderMap, HeaderValue, header};
     use usher_rules::plan::ResponseRewrite;
 
-    use super::{index_no_date, rewrite, upgrade_location};
+    use super::{Found, OF_THE_APP_S_LISTENER, index_no_date, rewrite, upgrade_location};
+
+    #[test]
+    fn every_field_of_the_app_s_listener_is_found() {
+        for name in &OF_THE_APP_S_LISTENER {
+            let mut fields = HeaderMap::new();
+            assert!(!Found::of(&fields).of_the_app_s_listener);
+            fields.insert(name, HeaderValue::from_static(""));
+            assert!(Found::of(&fields).of_the_app_s_listener, "{name}");
+        }
+    }
 
     #[test]
     fn response_fields_are_rewritten_by_their_prefix() {

@@ -24,9 +24,15 @@ pub fn upstream_path<'a>(route: &Route, path: &'a RequestPath) -> Option<Upstrea
 impl UpstreamPath<'_> {
     /// The request target: the path, and the query byte for byte, without our session parameter.
     pub(super) fn with_query(&self, uri: &Uri) -> Option<PathAndQuery> {
-        let query = uri.query().map(remove_query_session).filter(|query| !query.is_empty());
-        let had_empty_query = uri.query().is_some_and(str::is_empty);
+        let query = uri.query().map(remove_query_session);
         let Self(path) = self;
+        if let (None | Some(Cow::Borrowed(_)), Some(target)) = (&query, uri.path_and_query())
+            && is_written(target, path)
+        {
+            return Some(target.clone());
+        }
+        let query = query.filter(|query| !query.is_empty());
+        let had_empty_query = uri.query().is_some_and(str::is_empty);
         match query {
             Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
             None if had_empty_query => PathAndQuery::try_from(format!("{path}?")),
@@ -34,6 +40,11 @@ impl UpstreamPath<'_> {
         }
         .ok()
     }
+}
+
+/// Does it begin with this very path? Of an absolute form it may be left out.
+fn is_written(target: &PathAndQuery, path: &str) -> bool {
+    target.path() == path && target.as_str().starts_with('/')
 }
 
 fn climbs(path: &str) -> bool {
