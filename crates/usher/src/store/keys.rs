@@ -22,6 +22,7 @@ use super::{
     key_file::{self, KEY_FILE, KeyFileError, KeySet, random},
     open, remembered, sessions,
 };
+use crate::request::identify::LiveSession;
 
 /// Under which name the store remembers its keys.
 const MARK: &str = "which keys";
@@ -143,17 +144,20 @@ impl Store {
         db.execute_batch("BEGIN IMMEDIATE")?;
         accounts::reseal(&db, &keys)?;
         id_token_keys::reseal(&db, &keys)?;
-        let known = self.sessions.all().into_iter().map(|live| live.newest());
-        let resealed: Vec<_> =
-            known.filter_map(|known| Some((resealed(&keys, &known)?, known))).collect();
-        for (session, _) in &resealed {
+        let mut anew = Vec::new();
+        let look = |live: Arc<LiveSession>| {
+            let known = live.newest();
+            anew.extend(resealed(&keys, &known).map(|session| (session, known)));
+        };
+        self.sessions.look_at_each(|facts| facts.is_sealed, look);
+        for (session, _) in &anew {
             sessions::update(&db, session)?;
         }
         db.execute_batch("COMMIT")?;
         if db.total_changes() > 0 {
             forget_log(&db)?;
         }
-        for (session, known) in resealed {
+        for (session, known) in anew {
             self.sessions.renew(&known, session); // nobody asks for any yet
         }
         let _only_the_first_counts = self.sealing.set(keys);
@@ -179,8 +183,7 @@ impl Store {
             None => first.since = Some(now),
             Some(since) if several => {
                 // A second may have had both a session of the earlier ones and the new start.
-                let all = self.sessions.all();
-                if all.iter().any(|live| live.session().issued_at() <= since) {
+                if self.sessions.any(|facts| facts.issued_at <= since) {
                     return Ok(());
                 }
                 keys.truncate(1);
