@@ -68,7 +68,7 @@ const PHRASES: [(u8, &str); 39] = [
     (0x1d, ",\"person\":{\"id\":\""),
     (0x1e, "\",\"email\":\""),
     (0x1f, "\",\"name\":\""),
-    (0xc0, "\",\"claims\":{},\"directory_groups\":null,\"unproven\":[],\"spelling\":\"Kept\"}}"),
+    (0xc0, "},\"directory_groups\":null,\"unproven\":[],\"spelling\":\""),
     (0xc1, "\",\"claims\":{},\"directory_groups\":["),
     (0x0f, "\",\"claims\":{\"email\":[\""),
     (0x10, "\"],\"email_verified\":[true],\"groups\":["),
