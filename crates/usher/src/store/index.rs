@@ -306,20 +306,20 @@ impl Index {
         }
     }
 
-    /// Looks at each session of which `wanted` says so, one after the other: none stays in memory for
-    /// it that was not there before.
-    pub(super) fn look_at_each(
+    /// Those of which `wanted` says so and then `is_meant`, which is shown one after the other: nobody
+    /// asks about the others by that.
+    pub(super) fn meant(
         &self,
         wanted: impl Fn(&SessionFacts) -> bool,
-        mut look: impl FnMut(Arc<LiveSession>),
-    ) {
-        for key in self.keys(wanted) {
-            let found = self.wake(&mut self.order(), key);
-            if let Some(live) = found {
-                look(live);
-                self.rest_one(key);
-            }
-        }
+        is_meant: impl Fn(&SignedIn) -> bool,
+    ) -> Vec<Arc<LiveSession>> {
+        let mut keys = self.keys(wanted);
+        keys.retain(|key| {
+            let shown = self.read(*key).get(key).and_then(Slot::known);
+            shown.is_some_and(|known| is_meant(&known))
+        });
+        let mut order = self.order();
+        keys.into_iter().filter_map(|key| self.wake(&mut order, key)).collect()
     }
 
     /// Forgets the sessions, marks them as ending, and then tells what runs under them.

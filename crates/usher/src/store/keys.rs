@@ -22,7 +22,6 @@ use super::{
     key_file::{self, KEY_FILE, KeyFileError, KeySet, random},
     open, remembered, sessions,
 };
-use crate::request::identify::LiveSession;
 
 /// Under which name the store remembers its keys.
 const MARK: &str = "which keys";
@@ -144,12 +143,11 @@ impl Store {
         db.execute_batch("BEGIN IMMEDIATE")?;
         accounts::reseal(&db, &keys)?;
         id_token_keys::reseal(&db, &keys)?;
-        let mut anew = Vec::new();
-        let look = |live: Arc<LiveSession>| {
-            let known = live.newest();
-            anew.extend(resealed(&keys, &known).map(|session| (session, known)));
-        };
-        self.sessions.look_at_each(|facts| facts.is_sealed, look);
+        let older = |known: &SignedIn| resealed(&keys, known).is_some();
+        let older = self.sessions.meant(|facts| facts.is_sealed, older);
+        let known = older.iter().map(|live| live.newest());
+        let anew: Vec<_> =
+            known.filter_map(|known| Some((resealed(&keys, &known)?, known))).collect();
         for (session, _) in &anew {
             sessions::update(&db, session)?;
         }

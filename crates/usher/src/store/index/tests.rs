@@ -1,4 +1,5 @@
 use std::{
+    cell::RefCell,
     collections::HashMap,
     sync::{Arc, Barrier},
 };
@@ -239,11 +240,18 @@ fn whoever_looks_at_all_leaves_alone_what_is_nothing_to_them() {
     assert!(index.those(|facts| facts.is_of_app).is_empty());
     assert!(index.any(|facts| facts.issued_at <= UnixTime::from_seconds(100)));
     assert!(!index.any(|facts| facts.has_devices));
-    let mut seen = Vec::new();
-    index.look_at_each(|facts| facts.is_sealed, |live| seen.push(live.session().clone()));
-    assert_eq!(seen, [sealed.session.clone()]);
+    let seen = RefCell::new(Vec::new());
+    let is_meant = |known: &SignedIn| {
+        seen.borrow_mut().push(known.clone());
+        false
+    };
+    assert!(index.meant(|facts| facts.is_sealed, is_meant).is_empty());
+    assert_eq!(*seen.borrow(), std::slice::from_ref(&sealed));
     assert!(index.has(&sealed.session.id) && !index.has(&session(9, "ann").session.id));
     assert_eq!(index.dormant(), 3);
+    assert_eq!(index.meant(|_| true, |known| *known.person.id == *"bob").len(), 1);
+    assert_eq!(index.dormant(), 2);
+    index.rest();
     let due = index.those(|facts| facts.has_tokens);
     assert_eq!((due.len(), index.dormant()), (1, 2));
     assert!(Arc::ptr_eq(&due[0], &index.find(&sealed.session.id).unwrap()));
