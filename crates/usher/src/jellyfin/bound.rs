@@ -96,7 +96,8 @@ impl BoundApps {
         let (by_token, asked, untold) = (RwLock::default(), Mutex::default(), Mutex::default());
         let (due, is_looking, turns) = (Mutex::default(), AtomicBool::new(false), Turns::default());
         let bound = Self { sessions, by_token, due, is_looking, kept, ended, asked, untold, turns };
-        bound.sessions.all().iter().for_each(|live| bound.remember(live.newest()));
+        let apps = bound.sessions.those(&|facts| facts.is_of_app);
+        apps.iter().for_each(|live| bound.remember(live.newest()));
         bound
     }
 
@@ -268,7 +269,7 @@ impl BoundApps {
         is_meant: impl Fn(&BoundApp) -> bool,
         is_theirs: impl Fn(&LiveSession) -> bool,
     ) -> bool {
-        let all = self.sessions.all();
+        let all = self.sessions.those(&|facts| facts.is_of_app);
         let mut meant = all.iter().filter(|one| {
             let app = one.session().app.as_deref();
             !one.is_ended() && app.is_some_and(&is_meant)

@@ -109,9 +109,11 @@ impl SignInRoom {
     }
 
     fn others_devices(&self, ask: &Ask, live: &LiveSession) -> Vec<Arc<LiveSession>> {
-        let mut all = self.sessions.all();
+        let mut all = self.sessions.those(&|facts| facts.is_of_app);
         all.retain(|one| {
-            is_device(one) && !is_same_person(ask.plan(), one, live) && !one.is_over(ask.now())
+            is_device(one)
+                && !is_same_person(ask.plan(), one, live)
+                && !one.is_over_in_list(ask.now())
         });
         let by =
             |one: &LiveSession| (called(one.person()).to_owned(), Reverse(one.session().issued_at));

@@ -77,7 +77,11 @@ impl SignInRoom {
         clock: &dyn Clock,
         goes_on: &(dyn Fn() -> bool + Sync),
     ) {
-        let mut due = self.sessions.all();
+        let (idle, asks) = (plan.sessions.idle.is_some(), plan.sessions.recheck.is_some());
+        let now = clock.now().wall;
+        let mut due = self.sessions.those(&|facts| {
+            idle && facts.ends_when_idle() || asks && facts.has_tokens || facts.expires_at <= now
+        });
         self.end_what_is_over(plan, &due, clock).await;
         let Some(policy) = plan.sessions.recheck else { return };
         if !clock.now().wall.is_plausible() {

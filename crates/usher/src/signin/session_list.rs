@@ -114,7 +114,9 @@ impl SignInRoom {
     fn others_sessions(&self, ask: &Ask, live: &LiveSession) -> Vec<Arc<LiveSession>> {
         let mut all = self.sessions.all();
         all.retain(|one| {
-            !is_same_person(ask.plan(), one, live) && !one.is_over(ask.now()) && !is_seat(one)
+            !is_same_person(ask.plan(), one, live)
+                && !one.is_over_in_list(ask.now())
+                && !is_seat(one)
         });
         let by = |one: &LiveSession| (called(one.person()).to_owned(), one.session().issued_at);
         all.sort_by_key(|one| by(one));

@@ -78,9 +78,8 @@ impl Store {
     fn is_of_nobody(&self, since: &[u8], now: UnixTime) -> bool {
         let since = std::str::from_utf8(since).ok().and_then(|since| since.parse().ok());
         since.map(UnixTime::from_seconds).is_some_and(|since| {
-            let all = self.sessions.all();
-            let mut people = all.iter().filter(|live| !live.session().is_of_program());
-            now > since && people.all(|live| live.session().issued_at() > since)
+            now > since
+                && !self.sessions.any(|facts| !facts.is_of_program && facts.issued_at <= since)
         })
     }
 }

@@ -1,9 +1,12 @@
 //! The sessions in memory: what every request asks.
+//!
+//! One that was read from the disk lies here packed until somebody asks about it: most people who are
+//! signed in ask nothing for days.
 
 use std::{
     collections::{HashMap, HashSet},
     hash::BuildHasher,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use usher_rules::{
@@ -11,9 +14,13 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use crate::request::identify::LiveSession;
+use super::{
+    dormant::Dormant,
+    slot::{Key, Slot, Theirs},
+};
+use crate::request::identify::{LiveSession, SessionFacts};
 
-type Shard = HashMap<SessionId, Arc<LiveSession>, foldhash::fast::RandomState>;
+type Shard = HashMap<Key, Slot, foldhash::fast::RandomState>;
 
 /// How many locks share the sessions: enough that two cores seldom meet at one.
 const SHARDS: usize = 32;
@@ -21,7 +28,7 @@ const SHARDS: usize = 32;
 /// Every session by id, and by person.
 ///
 /// INVARIANT: `order` is locked around every change to a shard, so that both views and `ending`
-/// agree; [`Index::find`] takes a shard's lock only.
+/// agree; [`Index::find`] takes a shard's lock only where somebody has asked about the session before.
 pub(super) struct Index {
     shards: [RwLock<Shard>; SHARDS],
     hasher: foldhash::fast::RandomState,
@@ -30,7 +37,7 @@ pub(super) struct Index {
 
 #[derive(Default)]
 struct Order {
-    by_person: HashMap<Box<str>, Vec<SessionId>>,
+    by_person: HashMap<Box<str>, Theirs>,
     /// Ended here, not yet known to be gone from the disk. They must not come back from there.
     ending: HashSet<SessionId>,
     count: usize,
@@ -64,10 +71,12 @@ fn share(new: &mut SignedIn, other: &SignedIn) {
     new.session.claims.share(&other.session.claims);
 }
 
-fn note(changed: &mut Option<Vec<Arc<SignedIn>>>, live: &LiveSession) {
-    match changed {
-        Some(all) if all.len() < MOST_TOLD => all.push(live.newest()),
-        Some(_) | None => *changed = None,
+/// Takes note of a session that changes; `known` is called where that is told.
+fn note(changed: &mut Option<Vec<Arc<SignedIn>>>, known: impl FnOnce() -> Option<Arc<SignedIn>>) {
+    let room = changed.as_mut().filter(|all| all.len() < MOST_TOLD);
+    let told = room.and_then(|all| known().map(|known| all.push(known)));
+    if told.is_none() {
+        *changed = None;
     }
 }
 
@@ -81,7 +90,45 @@ impl Index {
     }
 
     pub(super) fn find(&self, id: &SessionId) -> Option<Arc<LiveSession>> {
-        self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        let key = Key::from(id);
+        if let Slot::Live(live) = self.read(key).get(&key)? {
+            return Some(Arc::clone(live));
+        }
+        self.wake(&mut self.order(), key)
+    }
+
+    /// Is it here? Nobody asks about it by that.
+    pub(super) fn has(&self, id: &SessionId) -> bool {
+        let key = Key::from(id);
+        self.read(key).contains_key(&key)
+    }
+
+    /// The session as it is asked about from now on; all that ask get the same one.
+    fn wake(&self, order: &mut Order, key: Key) -> Option<Arc<LiveSession>> {
+        let awake = match self.read(key).get(&key)? {
+            Slot::Live(live) => return Some(Arc::clone(live)),
+            Slot::Dormant(dormant) => dormant.wake(),
+        };
+        let Some(mut awake) = awake else {
+            self.take_locked(order, key); // as if it had ended
+            return None;
+        };
+        self.share_locked(order, &mut awake);
+        let live = Arc::new(LiveSession::new(awake));
+        self.write(key).insert(key, Slot::Live(Arc::clone(&live)));
+        Some(live)
+    }
+
+    /// What a session has in common with others of its person that somebody asks about is there once.
+    fn share_locked(&self, order: &Order, new: &mut SignedIn) {
+        let others = order.by_person.get(&new.person.id).into_iter().flat_map(Theirs::all).rev();
+        for key in others.take(ALIKE) {
+            let other = match self.read(*key).get(key) {
+                Some(Slot::Live(other)) => other.newest(),
+                Some(Slot::Dormant(_)) | None => continue,
+            };
+            share(new, &other);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -92,25 +139,46 @@ impl Index {
     pub(super) fn put(&self, new: SignedIn) -> Arc<LiveSession> {
         let mut order = self.order();
         let mut new = with_known_devices(&order.devices, new);
-        let others = order.by_person.get(&new.person.id).into_iter().flatten().rev();
-        for other in others.take(ALIKE).filter_map(|id| self.find(id)) {
-            share(&mut new, other.signed_in());
-        }
+        self.share_locked(&order, &mut new);
         let live = Arc::new(LiveSession::new(new));
-        let session = live.session();
-        if let Some(before) = self.take_locked(&mut order, &session.id) {
+        self.put_locked(&mut order, &live.newest(), Slot::Live(Arc::clone(&live)));
+        live
+    }
+
+    /// Takes a session in as it was read from the disk, where its JSON is `text`: nobody asks about it
+    /// yet.
+    pub(super) fn put_read(&self, read: SignedIn, text: &str) {
+        let mut order = self.order();
+        if read.session.devices.is_empty() {
+            let dormant = Dormant::read(&read.session, text);
+            self.put_locked(&mut order, &Arc::new(read), Slot::Dormant(dormant));
+            return;
+        }
+        let known = with_known_devices(&order.devices, read);
+        match Dormant::of(&known) {
+            Some(dormant) => self.put_locked(&mut order, &Arc::new(known), Slot::Dormant(dormant)),
+            None => {
+                drop(order);
+                self.put(known);
+            }
+        }
+    }
+
+    fn put_locked(&self, order: &mut Order, known: &Arc<SignedIn>, slot: Slot) {
+        let key = Key::from(&known.session.id);
+        if let Some(before) = self.take_locked(order, key) {
             before.end();
         }
-        let ids = order.by_person.entry(live.person().id.clone()).or_default();
-        ids.reserve_exact(1); // most people have one, and nobody more than a hundred
-        ids.push(session.id.clone());
+        let theirs = order.by_person.get_mut(&known.person.id);
+        match theirs {
+            Some(theirs) => theirs.push(key),
+            None => {
+                order.by_person.insert(known.person.id.clone(), Theirs::One(key));
+            }
+        }
         order.count += 1;
-        note(&mut order.changed, &live);
-        self.shard(&session.id)
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(session.id.clone(), Arc::clone(&live));
-        live
+        note(&mut order.changed, || Some(Arc::clone(known)));
+        self.write(key).insert(key, slot);
     }
 
     /// Takes what is new of a session, if it is still there and known as it was `before`.
@@ -122,11 +190,15 @@ impl Index {
     }
 
     fn renew_locked(&self, order: &mut Order, before: &Arc<SignedIn>, new: SignedIn) -> bool {
-        let mut shard = self.shard(&new.session.id).write().unwrap_or_else(PoisonError::into_inner);
-        let known = shard.get_mut(&new.session.id).filter(|live| live.is_as(before));
-        let Some(live) = known else { return false };
+        let key = Key::from(&new.session.id);
+        let mut shard = self.write(key);
+        // Nobody knows anything of one that nobody has asked about.
+        let Some(Slot::Live(live)) = shard.get_mut(&key) else { return false };
+        if !live.is_as(before) {
+            return false;
+        }
         *live = Arc::new(live.renewed(new));
-        note(&mut order.changed, live);
+        note(&mut order.changed, || Some(live.newest()));
         true
     }
 
@@ -140,34 +212,124 @@ impl Index {
     pub(super) fn know_devices(&self, devices: KnownDevices) {
         let mut order = self.order();
         order.devices = devices;
-        for live in self.all() {
-            if live.session().devices.is_empty() {
+        for key in self.keys(|facts| facts.has_devices) {
+            let (known, is_live) = match self.read(key).get(&key) {
+                Some(slot) => (slot.known(), matches!(slot, Slot::Live(_))),
+                None => continue,
+            };
+            let Some(before) = known else { continue };
+            let new = with_known_devices(&order.devices, SignedIn::clone(&before));
+            if new.session.devices == before.session.devices {
                 continue;
             }
-            let before = live.newest();
-            let new = with_known_devices(&order.devices, SignedIn::clone(&before));
-            if new.session.devices != before.session.devices {
+            if is_live {
                 self.renew_locked(&mut order, &before, new); // nobody else renews one meanwhile
+                continue;
+            }
+            let slot = match Dormant::of(&new) {
+                Some(dormant) => Slot::Dormant(dormant),
+                None => Slot::Live(Arc::new(LiveSession::new(new.clone()))),
+            };
+            self.write(key).insert(key, slot);
+            note(&mut order.changed, || Some(Arc::new(new)));
+        }
+    }
+
+    fn keys(&self, wanted: impl Fn(&SessionFacts) -> bool) -> Vec<Key> {
+        let of = |shard: &RwLock<Shard>| {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let meant = shard.iter().filter(|(_, slot)| wanted(&slot.facts()));
+            meant.map(|(key, _)| *key).collect::<Vec<_>>()
+        };
+        self.shards.iter().flat_map(of).collect()
+    }
+
+    /// Is there one of which that is so?
+    pub(super) fn any(&self, is_so: impl Fn(&SessionFacts) -> bool) -> bool {
+        self.shards.iter().any(|shard| {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            shard.values().any(|slot| is_so(&slot.facts()))
+        })
+    }
+
+    /// Every session of which `wanted` says so; nobody asks about the others by that.
+    pub(super) fn those(&self, wanted: impl Fn(&SessionFacts) -> bool) -> Vec<Arc<LiveSession>> {
+        let (mut found, mut dormant) = (Vec::new(), Vec::new());
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            for (key, slot) in shard.iter().filter(|(_, slot)| wanted(&slot.facts())) {
+                match slot {
+                    Slot::Live(live) => found.push(Arc::clone(live)),
+                    Slot::Dormant(_) => dormant.push(*key),
+                }
             }
         }
+        if !dormant.is_empty() {
+            let mut order = self.order();
+            found.extend(dormant.into_iter().filter_map(|key| self.wake(&mut order, key)));
+        }
+        found
     }
 
     /// Every session.
     pub(super) fn all(&self) -> Vec<Arc<LiveSession>> {
-        let read = |shard: &RwLock<Shard>| {
-            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-            shard.values().cloned().collect::<Vec<_>>()
-        };
-        self.shards.iter().flat_map(read).collect()
+        self.those(|_| true)
+    }
+
+    /// Packs again what was only looked at: nobody has asked anything of it, and nobody holds it.
+    pub(super) fn rest(&self) {
+        for shard in &self.shards {
+            let resting: Vec<Key> = {
+                let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+                let resting = shard.iter().filter(|(_, slot)| match slot {
+                    Slot::Live(live) => live.rests(),
+                    Slot::Dormant(_) => false,
+                });
+                resting.map(|(key, _)| *key).collect()
+            };
+            for key in resting {
+                self.rest_one(key);
+            }
+        }
+    }
+
+    /// Packs one again, if nobody has asked anything of it and nobody holds it.
+    fn rest_one(&self, key: Key) {
+        let _order = self.order();
+        let mut shard = self.write(key);
+        if let Some(slot) = shard.get_mut(&key)
+            && let Slot::Live(live) = slot
+            && live.rests()
+            && let Some(dormant) = Dormant::of(live.signed_in())
+        {
+            *slot = Slot::Dormant(dormant);
+        }
+    }
+
+    /// Those of which `wanted` says so and then `is_meant`, which is shown one after the other: nobody
+    /// asks about the others by that.
+    pub(super) fn meant(
+        &self,
+        wanted: impl Fn(&SessionFacts) -> bool,
+        is_meant: impl Fn(&SignedIn) -> bool,
+    ) -> Vec<Arc<LiveSession>> {
+        let mut keys = self.keys(wanted);
+        keys.retain(|key| {
+            let shown = self.read(*key).get(key).and_then(Slot::known);
+            shown.is_some_and(|known| is_meant(&known))
+        });
+        let mut order = self.order();
+        keys.into_iter().filter_map(|key| self.wake(&mut order, key)).collect()
     }
 
     /// Forgets the sessions, marks them as ending, and then tells what runs under them.
     pub(super) fn end(&self, ids: &[SessionId]) -> usize {
         let mut order = self.order();
         order.ending.extend(ids.iter().cloned());
-        let taken: Vec<_> = ids.iter().filter_map(|id| self.take_locked(&mut order, id)).collect();
+        let take = |id: &SessionId| self.take_locked(&mut order, id.into());
+        let taken: Vec<Slot> = ids.iter().filter_map(take).collect();
         drop(order);
-        taken.iter().for_each(|live| live.end());
+        taken.iter().for_each(Slot::end);
         taken.len()
     }
 
@@ -184,30 +346,19 @@ impl Index {
         self.order().ending.iter().cloned().collect()
     }
 
-    pub(super) fn ids_of(&self, person_id: &str) -> Vec<SessionId> {
-        self.order().by_person.get(person_id).cloned().unwrap_or_default()
-    }
-
     pub(super) fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>> {
-        self.ids_of(person_id).iter().filter_map(|id| self.find(id)).collect()
+        let mut order = self.order();
+        let theirs = order.by_person.get(person_id).map(|theirs| theirs.all().to_vec());
+        let theirs = theirs.unwrap_or_default();
+        theirs.into_iter().filter_map(|key| self.wake(&mut order, key)).collect()
     }
 
     /// Forgets the sessions that have expired, except those under which something still runs:
     /// expiry cuts no film, and a revocation must still reach it.
     pub(super) fn forget_expired(&self, now: UnixTime) -> usize {
         let mut order = self.order();
-        let expired: Vec<SessionId> = self
-            .shards
-            .iter()
-            .flat_map(|shard| {
-                let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-                let is_over =
-                    |live: &Arc<LiveSession>| live.session().expires_at() <= now && !live.is_held();
-                let over = shard.iter().filter(|(_, live)| is_over(live));
-                over.map(|(id, _)| id.clone()).collect::<Vec<_>>()
-            })
-            .collect();
-        expired.iter().filter_map(|id| self.take_unheld(&mut order, id)).count()
+        let expired = self.keys(|facts| facts.expires_at <= now);
+        expired.into_iter().filter_map(|key| self.take_unheld(&mut order, key)).count()
     }
 
     /// What differs from `on_disk`: the ids that are only in memory, and those only on the disk
@@ -217,122 +368,73 @@ impl Index {
         on_disk: &HashSet<SessionId>,
     ) -> (Vec<SessionId>, Vec<SessionId>) {
         let order = self.order();
-        let here: HashSet<&SessionId> = order.by_person.values().flatten().collect();
-        let gone = here.iter().filter(|id| !on_disk.contains(**id)).map(|&id| id.clone());
-        let new = on_disk.iter().filter(|id| !here.contains(id) && !order.ending.contains(*id));
+        let here: HashSet<Key> = order.by_person.values().flat_map(Theirs::all).copied().collect();
+        let there: HashSet<Key> = on_disk.iter().map(Key::from).collect();
+        let gone = here.iter().filter(|key| !there.contains(key)).map(|key| (*key).into());
+        let new = on_disk
+            .iter()
+            .filter(|id| !here.contains(&(*id).into()) && !order.ending.contains(*id));
         (gone.collect(), new.cloned().collect())
     }
 
-    fn take_locked(&self, order: &mut Order, id: &SessionId) -> Option<Arc<LiveSession>> {
-        let taken = self.shard(id).write().unwrap_or_else(PoisonError::into_inner).remove(id)?;
-        Self::note_taken(order, &taken);
+    fn take_locked(&self, order: &mut Order, key: Key) -> Option<Slot> {
+        let taken = self.write(key).remove(&key)?;
+        Self::note_taken(order, key, &taken);
         Some(taken)
     }
 
     /// Takes a session out unless somebody has got hold of it since it was looked at.
-    fn take_unheld(&self, order: &mut Order, id: &SessionId) -> Option<Arc<LiveSession>> {
-        let mut shard = self.shard(id).write().unwrap_or_else(PoisonError::into_inner);
-        let held = shard.get(id).is_none_or(LiveSession::is_held);
-        let taken = if held { None } else { shard.remove(id) }?;
+    fn take_unheld(&self, order: &mut Order, key: Key) -> Option<Slot> {
+        let mut shard = self.write(key);
+        let held = shard.get(&key).is_none_or(Slot::is_held);
+        let taken = if held { None } else { shard.remove(&key) }?;
         drop(shard);
-        Self::note_taken(order, &taken);
+        Self::note_taken(order, key, &taken);
         Some(taken)
     }
 
-    fn note_taken(order: &mut Order, taken: &LiveSession) {
-        note(&mut order.changed, taken);
-        let (person, id) = (&taken.person().id, &taken.session().id);
+    fn note_taken(order: &mut Order, key: Key, taken: &Slot) {
+        let known = taken.known();
+        note(&mut order.changed, || known.clone());
         order.count = order.count.saturating_sub(1);
-        if let Some(ids) = order.by_person.get_mut(person) {
-            ids.retain(|other| other != id);
-            if ids.is_empty() {
-                order.by_person.remove(person);
-            }
+        let Some(known) = known else {
+            order.by_person.retain(|_, theirs| theirs.remove(key)); // nobody can say whose it was
+            return;
+        };
+        if let Some(theirs) = order.by_person.get_mut(&known.person.id)
+            && !theirs.remove(key)
+        {
+            order.by_person.remove(&known.person.id);
         }
+    }
+
+    /// How many there are that nobody has asked about.
+    #[cfg(test)]
+    pub(super) fn dormant(&self) -> usize {
+        let of = |shard: &RwLock<Shard>| {
+            shard.read().unwrap().values().filter(|slot| matches!(slot, Slot::Dormant(_))).count()
+        };
+        self.shards.iter().map(of).sum()
     }
 
     fn order(&self) -> MutexGuard<'_, Order> {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn read(&self, key: Key) -> RwLockReadGuard<'_, Shard> {
+        self.shard(key).read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, key: Key) -> RwLockWriteGuard<'_, Shard> {
+        self.shard(key).write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     #[expect(clippy::indexing_slicing, reason = "the remainder is less than the array's length")]
-    fn shard(&self, id: &SessionId) -> &RwLock<Shard> {
+    fn shard(&self, key: Key) -> &RwLock<Shard> {
         // The map inside takes the low bits of another hash; a remainder of this one is enough.
-        &self.shards[(self.hasher.hash_one(id) % SHARDS as u64) as usize]
+        &self.shards[(self.hasher.hash_one(key) % SHARDS as u64) as usize]
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::{Index, MOST_TOLD};
-    use crate::request::identify::contract::session;
-
-    #[test]
-    fn what_changes_is_told_to_whoever_follows() {
-        let index = Index::new();
-        let told = |n: u8| session(n, "ann").session.id;
-        let ids = |index: &Index| {
-            let changed = index.changed()?;
-            Some(changed.iter().map(|one| one.session.id.clone()).collect::<Vec<_>>())
-        };
-        let first = index.put(session(1, "ann"));
-        assert_eq!(ids(&index), None, "what was before");
-        assert_eq!(ids(&index), Some(vec![]), "nothing since");
-        index.put(session(2, "ann"));
-        assert_eq!(ids(&index), Some(vec![told(2)]), "one begins");
-        assert!(index.renew(&first.newest(), session(1, "ann")));
-        assert_eq!(ids(&index), Some(vec![told(1)]), "is renewed");
-        index.end(&[told(2)]);
-        assert_eq!(ids(&index), Some(vec![told(2)]), "ends");
-        drop(first);
-        index.forget_expired(session(1, "ann").session.expires_at());
-        assert_eq!(ids(&index), Some(vec![told(1)]), "is forgotten");
-        for _ in 0..MOST_TOLD {
-            index.put(session(3, "ann")); // each is told, and so is the one before
-        }
-        assert_eq!(ids(&index), None, "too much");
-        assert_eq!(ids(&index), Some(vec![]), "and from then on one by one");
-    }
-
-    #[test]
-    fn what_sessions_of_somebody_know_alike_is_in_memory_once() {
-        let index = Index::new();
-        let [one, two] = [1, 2].map(|n| {
-            let mut new = session(n, "ann");
-            new.session.claims.set("groups", vec!["family".into()]);
-            index.put(new)
-        });
-        let is_shared = |other: &Arc<_>| Arc::ptr_eq(&one.signed_in().person, other);
-        assert!(is_shared(&two.signed_in().person));
-        let values = [&one, &two].map(|live| live.session().claims.values("groups").as_ptr());
-        assert_eq!(values[0], values[1]);
-        let mut moved = session(2, "ann");
-        Arc::make_mut(&mut moved.person).directory_groups = Some(Vec::new());
-        assert!(index.renew(&two.newest(), moved));
-        let renewed = index.find(&two.session().id).unwrap();
-        assert_eq!(renewed.person().directory_groups, Some(Vec::new()), "what differs is its own");
-        assert!(
-            !is_shared(&renewed.signed_in().person)
-                && !is_shared(&index.put(session(4, "bob")).signed_in().person)
-        );
-        assert!(index.renew(&renewed.newest(), session(2, "ann")));
-        assert!(is_shared(&index.put(session(5, "ann")).signed_in().person), "as before");
-    }
-
-    /// Between the look and the taking a request may have begun: what runs under the session must
-    /// be reached by a revocation.
-    #[test]
-    fn a_session_that_somebody_got_hold_of_is_not_forgotten() {
-        let index = Index::new();
-        let id = session(1, "ann").session.id;
-        let held = index.put(session(1, "ann"));
-        assert!(index.take_unheld(&mut index.order(), &id).is_none());
-        assert_eq!((index.len(), index.of_person("ann").len()), (1, 1));
-        drop(held);
-        assert!(index.take_unheld(&mut index.order(), &id).is_some());
-        assert!(index.take_unheld(&mut index.order(), &id).is_none(), "nobody's");
-        assert_eq!((index.len(), index.of_person("ann").len()), (0, 0));
-    }
-}
+mod tests;

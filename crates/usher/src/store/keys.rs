@@ -143,17 +143,19 @@ impl Store {
         db.execute_batch("BEGIN IMMEDIATE")?;
         accounts::reseal(&db, &keys)?;
         id_token_keys::reseal(&db, &keys)?;
-        let known = self.sessions.all().into_iter().map(|live| live.newest());
-        let resealed: Vec<_> =
+        let older = |known: &SignedIn| resealed(&keys, known).is_some();
+        let older = self.sessions.meant(|facts| facts.is_sealed, older);
+        let known = older.iter().map(|live| live.newest());
+        let anew: Vec<_> =
             known.filter_map(|known| Some((resealed(&keys, &known)?, known))).collect();
-        for (session, _) in &resealed {
+        for (session, _) in &anew {
             sessions::update(&db, session)?;
         }
         db.execute_batch("COMMIT")?;
         if db.total_changes() > 0 {
             forget_log(&db)?;
         }
-        for (session, known) in resealed {
+        for (session, known) in anew {
             self.sessions.renew(&known, session); // nobody asks for any yet
         }
         let _only_the_first_counts = self.sealing.set(keys);
@@ -179,8 +181,7 @@ impl Store {
             None => first.since = Some(now),
             Some(since) if several => {
                 // A second may have had both a session of the earlier ones and the new start.
-                let all = self.sessions.all();
-                if all.iter().any(|live| live.session().issued_at() <= since) {
+                if self.sessions.any(|facts| facts.issued_at <= since) {
                     return Ok(());
                 }
                 keys.truncate(1);

@@ -17,6 +17,7 @@
 //!   is tried again by every [`Store::sweep`]; only a restart before that would undo it.
 //! - Whatever is wrong at the start is an [`OpenError`] that says what to do. A damaged or
 //!   missing store is never replaced by an empty one: that would look like "everybody removed".
+//! - A session that was read from the disk lies packed in the index until somebody asks about it.
 //! - Another process may change the store at any time. [`Store::follow`] sees it within about a
 //!   second: sessions that are gone from the disk end here.
 //!
@@ -35,6 +36,7 @@ mod backup;
 mod checksum;
 mod decision_file;
 mod directory;
+mod dormant;
 mod ended_apps;
 mod enrolled;
 mod error;
@@ -47,10 +49,12 @@ mod keys;
 mod logouts;
 mod members;
 mod open;
+mod packed;
 mod remembered;
 mod reserve;
 mod seconds;
 mod sessions;
+mod slot;
 #[cfg(test)]
 mod tests;
 mod writer;

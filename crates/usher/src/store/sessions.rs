@@ -11,7 +11,9 @@ use usher_rules::{
 
 pub(super) use super::seconds::stored;
 use super::{Store, StoreFailure, app_password_rows, checksum, enrolled, grants, index::Index};
-use crate::request::identify::{Found, LiveSession, NotOnce, SessionStore, StoreError};
+use crate::request::identify::{
+    Found, LiveSession, NotOnce, SessionFacts, SessionStore, StoreError,
+};
 
 /// How many sessions one person has at most: a new one ends the oldest.
 pub const MOST_PER_PERSON: usize = 100;
@@ -51,6 +53,10 @@ impl SessionStore for Store {
         self.sessions.all()
     }
 
+    fn those(&self, wanted: &dyn Fn(&SessionFacts) -> bool) -> Vec<Arc<LiveSession>> {
+        self.sessions.those(wanted)
+    }
+
     fn changed(&self) -> Option<Vec<Arc<SignedIn>>> {
         self.sessions.changed()
     }
@@ -67,7 +73,8 @@ impl SessionStore for Store {
 
 impl Store {
     /// Forgets expired sessions, here and on the disk, and tries again to write down ends that
-    /// could not be; how many sessions were forgotten here. To be called every minute.
+    /// could not be; how many sessions were forgotten here. What was only looked at is packed again.
+    /// To be called every minute.
     ///
     /// A session under which something still runs stays until that ends: expiry cuts no film.
     ///
@@ -76,6 +83,7 @@ impl Store {
     /// [`StoreFailure`]; memory is swept all the same.
     pub async fn sweep(&self, now: UnixTime) -> Result<usize, StoreFailure> {
         let forgotten = self.sessions.forget_expired(now);
+        self.sessions.rest();
         let ending = self.sessions.ending();
         if !ending.is_empty() {
             self.end_sessions(ending).await?;
@@ -88,10 +96,8 @@ impl Store {
             let mut query = db.prepare_cached("SELECT id FROM sessions WHERE expires_at <= ?1")?;
             let expired = query.query_map([now], |row| row.get::<_, String>(0))?;
             let expired = expired.collect::<Result<Vec<_>, _>>()?;
-            let unheld = expired
-                .iter()
-                .filter_map(|id| SessionId::parse(id))
-                .filter(|id| sessions.find(id).is_none());
+            let unheld =
+                expired.iter().filter_map(|id| SessionId::parse(id)).filter(|id| !sessions.has(id));
             delete(db, &unheld.collect::<Vec<_>>())
         };
         let reserve = self.reserve.clone();
@@ -178,7 +184,8 @@ pub(super) fn load(db: &Connection, sessions: &Index) -> Result<(), StoreFailure
         db.prepare("SELECT id, person_id, issued_at, expires_at, body, checksum FROM sessions")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        sessions.put(Row::read(row)?.signed_in()?);
+        let row = Row::read(row)?;
+        sessions.put_read(row.signed_in()?, &row.body);
     }
     Ok(())
 }
@@ -197,7 +204,8 @@ pub(super) fn follow(db: &Connection, sessions: &Index) -> Result<(), StoreFailu
     for id in new {
         let row = db.prepare_cached(one)?.query_row([id.as_str()], |row| Ok(Row::read(row)));
         if let Some(row) = row.optional()? {
-            sessions.put(row?.signed_in()?);
+            let row = row?;
+            sessions.put_read(row.signed_in()?, &row.body);
         }
     }
     Ok(())

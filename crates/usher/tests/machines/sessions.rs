@@ -32,13 +32,14 @@ struct World {
     silent: usize,
     idle: usize,
     begun: u64,
+    starts: u64,
 }
 
 impl World {
     fn new(dice: Dice) -> Self {
         let (dir, store) = store();
         let (open, running, asked) = (BTreeMap::new(), Vec::new(), Vec::new());
-        let (over, silent, idle, begun) = (0, 0, 0, 0);
+        let (over, silent, idle, begun, starts) = (0, 0, 0, 0, 0);
         Self {
             dir,
             store,
@@ -51,6 +52,7 @@ impl World {
             silent,
             idle,
             begun,
+            starts,
         }
     }
 
@@ -63,6 +65,7 @@ impl World {
             13 => self.renews().await,
             14 => self.ends().await,
             15 if self.dice.below(20) == 0 => self.ends_all().await,
+            15 if self.dice.below(20) == 0 => self.starts_again(),
             16 => self.runs(),
             17 => self.is_looked_at().await,
             _ => self.time.goes_on(&mut self.dice),
@@ -188,6 +191,19 @@ impl World {
         }
     }
 
+    /// Another process goes on: nothing runs, nobody waits for an answer, and nobody has asked about
+    /// any session yet.
+    fn starts_again(&mut self) {
+        self.running.clear();
+        self.asked.clear();
+        self.starts += 1;
+        let (_gone, unused) = crate::store();
+        drop(Arc::into_inner(std::mem::replace(&mut self.store, unused)).expect("nobody has it"));
+        self.store = Arc::new(Store::open(self.dir.path()).unwrap());
+        assert_eq!(self.store.session_count(), self.open.len());
+        assert_eq!(rows(&self.dir, "sessions"), self.open.len(), "a start changes nothing");
+    }
+
     /// As every session is now and then: who has left goes, whose film plays stays.
     async fn is_looked_at(&mut self) {
         for live in self.store.all() {
@@ -227,6 +243,7 @@ impl World {
 
     async fn ends_well(self) {
         assert!(self.over > 20 && self.begun > 100, "{} of {} ended", self.over, self.begun);
+        assert!(self.starts > 0, "never started again");
         assert!(self.silent > 0 && self.idle > 0, "{} by silence, {} idle", self.silent, self.idle);
         for person in 0..PEOPLE {
             crate::end_each_of(&self.store, &format!("p{person}")).await;

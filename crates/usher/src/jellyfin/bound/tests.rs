@@ -86,8 +86,10 @@ async fn a_token_is_its_owners_at_its_server_until_it_ends() {
     assert!(matches!(nobodys, Whose::Nobodys));
     let gone = bound.follow(UnixTime::from_seconds(100)).await;
     assert_eq!(gone, [], "its device has another app of hers");
+    sessions.given.lock().unwrap().clear();
     let after = BoundApps::new(Arc::<MemorySessions>::clone(&sessions), Arc::new(NoneEnded));
     assert!(is_bound(&after, 2, TV, 100).await, "after a restart");
+    assert_eq!(sessions.given.lock().unwrap().len(), 2, "nobody asks about her browser");
     end_each_of(&*sessions, "ann").await;
     assert!(!is_bound(&bound, 2, TV, 100).await);
     let mut gone: Vec<_> = bound

@@ -8,7 +8,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{Found, LiveSession, NotOnce, SessionStore};
+use super::{Found, LiveSession, NotOnce, SessionFacts, SessionStore};
 
 /// Session number `n` of a person, from second 100 to second 200.
 pub fn session(n: u8, person_id: &str) -> SignedIn {
@@ -34,6 +34,7 @@ pub async fn contract<Kept, S: SessionStore + 'static>(fresh: impl Fn() -> (Kept
     what_is_new_holds_for_what_runs_and_revives_nothing(&*fresh().1).await;
     what_was_known_before_replaces_nothing(&*fresh().1).await;
     what_counts_once_counts_once(&*fresh().1).await;
+    whoever_means_some_gets_those(&*fresh().1).await;
 }
 
 /// Ends whatever sessions a person has; how many.
@@ -138,6 +139,34 @@ async fn a_second_insert_wins(store: &dyn SessionStore) {
     assert_eq!(live(store, &moved.session.id).unwrap().signed_in(), &moved);
     assert!(before.is_ended(), "and ends the first");
     assert_eq!(store.of_person("ann").len(), 1);
+}
+
+/// By what is told of a session as it is now.
+async fn whoever_means_some_gets_those(store: &dyn SessionStore) {
+    let ann = store.insert(session(1, "ann")).await.unwrap();
+    let mut bob = session(2, "bob");
+    bob.session.expires_at = 300;
+    bob.session.tokens = Some("sealed".into());
+    store.insert(bob.clone()).await.unwrap();
+    let at = UnixTime::from_seconds;
+    let ids = |wanted: &dyn Fn(&SessionFacts) -> bool| {
+        let those = store.those(wanted);
+        let mut ids: Vec<_> = those.iter().map(|live| live.session().id.clone()).collect();
+        ids.sort();
+        ids
+    };
+    let [anns, bobs] = [&ann.session().id, &bob.session.id].map(|id| vec![id.clone()]);
+    assert_eq!(ids(&|facts| facts.expires_at <= at(200)), anns);
+    assert_eq!(ids(&|facts| facts.has_tokens && facts.is_sealed), bobs);
+    assert_eq!(ids(&|facts| facts.issued_at == at(100) && facts.ends_when_idle()).len(), 2);
+    assert_eq!(ids(&|facts| facts.is_of_app || facts.is_of_program || facts.has_devices), []);
+    let mut new = SignedIn::clone(&ann.newest());
+    new.session.tokens = Some("sealed".into());
+    assert!(store.renew(&ann.newest(), new).await.unwrap());
+    assert_eq!(ids(&|facts| facts.has_tokens).len(), 2, "since it was renewed");
+    let found = live(store, &ann.session().id).unwrap();
+    let those = store.those(&|facts| facts.expires_at <= at(200));
+    assert!(Arc::ptr_eq(&those[0], &found), "the one that everybody gets");
 }
 
 async fn what_counts_once_counts_once(store: &dyn SessionStore) {

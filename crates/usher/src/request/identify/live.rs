@@ -149,6 +149,15 @@ impl LiveSession {
         Arc::strong_count(self) > 2 || Arc::strong_count(&self.life) > 1
     }
 
+    /// Has nobody asked anything of it since it was read, and has nobody hold of anything of it beside
+    /// the store, which asks this while nobody else can get hold of it?
+    pub fn rests(self: &Arc<Self>) -> bool {
+        let is_asked = self.life.begun.get().is_some()
+            || !self.made.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        // What is known of it is held here, and once more as the newest.
+        !is_asked && !self.is_held() && Arc::strong_count(&self.signed_in) == 2
+    }
+
     /// Uses it, if the last use was not longer ago than `idle`.
     pub fn is_used(&self, idle: Duration, now: Now) -> bool {
         let mut used = self.begun().used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -252,6 +261,12 @@ impl LiveSession {
     /// Has it run out, or does it begin later, as far as our clock knows? See [`Over`].
     pub fn is_over(&self, now: Now) -> bool {
         self.begun().over.judge(self.session(), now)
+    }
+
+    /// The same, for a list of sessions: it asks nothing of one of which nobody has asked anything.
+    pub fn is_over_in_list(&self, now: Now) -> bool {
+        let over = self.life.begun.get().map(|begun| begun.over.judge(self.session(), now));
+        over.unwrap_or_else(|| Over::default().judge(self.session(), now))
     }
 
     /// Did it run out longer ago than `playing`? See [`Over`].

@@ -15,7 +15,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{Found, LiveSession, NotOnce, SessionStore, StoreError, UsedHere};
+use super::{Found, LiveSession, NotOnce, SessionFacts, SessionStore, StoreError, UsedHere};
 
 /// Sessions in memory only.
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ pub struct MemorySessions {
     pub(crate) place: Mutex<Place>,
     full: AtomicBool,
     changed: Mutex<Option<Vec<Arc<SignedIn>>>>,
+    /// Those that somebody got who looks at all.
+    pub(crate) given: Mutex<Vec<SessionId>>,
 }
 
 /// Where sessions are.
@@ -131,7 +133,15 @@ impl SessionStore for MemorySessions {
     }
 
     fn all(&self) -> Vec<Arc<LiveSession>> {
-        self.sessions.lock().unwrap().values().cloned().collect()
+        self.those(&|_| true)
+    }
+
+    fn those(&self, wanted: &dyn Fn(&SessionFacts) -> bool) -> Vec<Arc<LiveSession>> {
+        let mut all: Vec<_> = self.sessions.lock().unwrap().values().cloned().collect();
+        all.retain(|live| wanted(&SessionFacts::of(live.session())));
+        let ids = all.iter().map(|live| live.session().id.clone());
+        self.given.lock().unwrap().extend(ids);
+        all
     }
 
     fn changed(&self) -> Option<Vec<Arc<SignedIn>>> {

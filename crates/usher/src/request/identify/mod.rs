@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 pub mod contract;
+mod facts;
 mod live;
 #[cfg(test)]
 pub mod memory;
@@ -17,6 +18,7 @@ mod tests;
 mod verified;
 mod who;
 
+pub use facts::SessionFacts;
 pub use live::{LiveSession, MadeFields, Use};
 pub(crate) use store::UsedHere;
 pub use store::{

@@ -11,7 +11,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::LiveSession;
+use super::{LiveSession, SessionFacts};
 
 /// How long a request waits for what another node knows of its session. Whoever shares sessions
 /// answers in milliseconds, and a person who waits for longer takes the site for dead.
@@ -57,6 +57,13 @@ pub trait SessionStore: Send + Sync {
     fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>>;
     /// Every session that is in memory.
     fn all(&self) -> Vec<Arc<LiveSession>>;
+    /// Those of which `wanted` says so: for whoever looks at all of them by itself, again and again.
+    /// The others lie as they lay, where a store keeps apart what nobody asks about.
+    fn those(&self, wanted: &dyn Fn(&SessionFacts) -> bool) -> Vec<Arc<LiveSession>> {
+        let mut all = self.all();
+        all.retain(|live| wanted(&SessionFacts::of(live.session())));
+        all
+    }
     /// The sessions that began, were renewed or are gone since this was asked last, as they were
     /// known; `None` where that is not told one by one, as at first. One asks: whoever follows them.
     fn changed(&self) -> Option<Vec<Arc<SignedIn>>> {

@@ -6,5 +6,6 @@ mod forgetful;
 mod machine;
 mod pages;
 mod provider;
+mod recheck;
 mod sign_out;
 mod test_room;

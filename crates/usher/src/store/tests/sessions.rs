@@ -5,7 +5,8 @@ use std::{
 
 use usher_rules::{
     app_passwords::{AppOnDevice, AppPassword, AppPasswords as _},
-    session::{BoundApp, LetInBy, Means, SessionId, SignedIn},
+    secret::Secret,
+    session::{BoundApp, Keys, LetInBy, Means, SessionId, SignedIn},
     time::UnixTime,
 };
 
@@ -46,6 +47,44 @@ async fn a_restart_signs_nobody_out_and_nobody_in() {
     assert_eq!(find(&store, &kept.session.id).unwrap().signed_in(), &kept, "every field");
     assert!(find(&store, &ended.session.id).is_none());
     assert_eq!(store.session_count(), 1);
+}
+
+/// Ten thousand who are signed in lie packed until they come.
+#[tokio::test]
+async fn a_start_and_whoever_looks_now_and_then_ask_about_nobody() {
+    let (dir, store) = fresh();
+    let mut all = [1, 2, 3, 4].map(|n| session(n, "ann"));
+    all[2].session.tokens = Some("sealed by nobody".into());
+    for new in &all {
+        store.insert(new.clone()).await.unwrap();
+    }
+    let ids = all.each_ref().map(|one| one.session.id.clone());
+    let now = UnixTime::from_seconds(150);
+    let store = reopened(dir.path(), store);
+    let keys = Keys::derive(&Secret::new([1; 32]), &Secret::new([2; 32])).unwrap();
+    store.seal_with(Arc::new(keys)).unwrap();
+    store.id_token_keys(now, || secret("-----BEGIN")).unwrap();
+    store.replace_id_token_key().unwrap();
+    store.id_token_keys(now, || secret("-----BEGIN")).unwrap();
+    store.id_token_keys(now, || secret("-----BEGIN")).unwrap();
+    store.look(NOT_SEEN).await.unwrap();
+    store.sweep(now).await.unwrap();
+    assert!(store.those(&|facts| facts.expires_at <= now).is_empty());
+    assert_eq!(store.sessions.dormant(), 4);
+
+    assert_eq!(find(&store, &ids[0]).unwrap().signed_in(), &all[0]);
+    assert_eq!(store.sessions.dormant(), 3);
+    store.sweep(now).await.unwrap();
+    assert_eq!(store.sessions.dormant(), 4, "nobody asked anything of it");
+    store.end(&ids[1]).await.unwrap();
+    let command = Store::open(dir.path()).unwrap();
+    command.end(&ids[2]).await.unwrap();
+    store.look(NOT_SEEN).await.unwrap();
+    assert!(ids[1..3].iter().all(|id| find(&store, id).is_none()), "ended here and elsewhere");
+    drop(command);
+    let store = reopened(dir.path(), store);
+    assert_eq!(store.session_count(), 2, "and on the disk");
+    assert_eq!(find(&store, &ids[3]).unwrap().signed_in(), &all[3]);
 }
 
 #[tokio::test]
