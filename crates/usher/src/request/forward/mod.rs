@@ -19,7 +19,6 @@ mod datagrams;
 mod dial;
 mod error;
 mod exchange;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "no request goes over it yet"))]
 mod http1;
 mod name_servers;
 mod names;
@@ -34,6 +33,7 @@ mod shared;
 mod tls;
 mod trailers;
 mod trust;
+mod upgraded;
 mod upload;
 mod websocket;
 
@@ -44,14 +44,16 @@ pub use choose::{Ejected, UnderWay};
 pub use cut::Cut;
 pub use datagrams::relay_datagrams;
 pub use dial::UpstreamIo;
-pub use error::{ForwardError, Unreadable};
+pub use error::{Broke, ForwardError, Unreadable};
 pub use exchange::{Forwarder, Opened, RECHECK, Sent};
+pub use http1::Http1Error;
 pub use own_client::{OwnClient, UpstreamClients, own_client};
 pub use probe::{Answered, AskedBody, How, Reading, Want, ask, probe, shown_chain, speaks_tls};
 pub use relay::{Relayed, relay};
 pub use sending::{Asking, Course};
 pub use trailers::Trailers;
 pub use trust::Trust;
+pub use upgraded::Upgraded;
 pub use upload::{RequestBody, Upload};
 pub use websocket::{Handshake, Key, accept_key, upstream_fields};
 

@@ -1,15 +1,19 @@
 //! One connection, and the exchange that is on it.
 
 use std::{
+    future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::{coop::has_budget_remaining, unconstrained},
+};
 
 use super::{
     decoder::Decoder, error::Http1Error, input::Input, outgoing::Outgoing, request::Next, response,
@@ -24,7 +28,7 @@ const INTERIM: usize = 16;
 /// INVARIANT: what is read while no answer is due ends it. An answer that was not asked for would be
 /// given to the next request.
 #[derive(Debug)]
-pub struct Connection<Io, B> {
+pub(crate) struct Connection<Io, B> {
     io: Io,
     outgoing: Outgoing<B>,
     input: Input,
@@ -52,7 +56,7 @@ enum At {
 
 impl<Io, B> Connection<Io, B> {
     /// Over a stream on which nothing was said.
-    pub fn new(io: Io) -> Self {
+    pub(crate) fn new(io: Io) -> Self {
         Self {
             io,
             outgoing: Outgoing::nothing(),
@@ -65,7 +69,7 @@ impl<Io, B> Connection<Io, B> {
     }
 
     /// Has all of the answer's body come?
-    pub fn is_end_stream(&self) -> bool {
+    pub(crate) fn is_end_stream(&self) -> bool {
         match &self.at {
             At::Idle => true,
             At::Head { .. } | At::Lost => false,
@@ -74,7 +78,7 @@ impl<Io, B> Connection<Io, B> {
     }
 
     /// Octets of the answer's body that are still to come.
-    pub fn size_hint(&self) -> SizeHint {
+    pub(crate) fn size_hint(&self) -> SizeHint {
         match &self.at {
             At::Idle => SizeHint::with_exact(0),
             At::Head { .. } | At::Lost => SizeHint::default(),
@@ -83,19 +87,19 @@ impl<Io, B> Connection<Io, B> {
     }
 
     /// The stream, and what was read behind the head of a 101.
-    pub fn into_stream(self) -> (Io, Bytes) {
+    pub(crate) fn into_stream(self) -> (Io, Bytes) {
         (self.io, self.input.ready)
     }
 
     /// Octets of room that are held while nothing is read.
     #[cfg(test)]
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.input.held() + self.outgoing.held()
     }
 
     /// Ends the exchange. Can another one follow? Not where a part of this one is still under way, in
     /// either direction, or where more has come than was due.
-    pub fn finish(&mut self) -> bool {
+    pub(crate) fn finish(&mut self) -> bool {
         let is_over = self.is_end_stream()
             && self.outgoing.is_done()
             && self.input.ready.is_empty()
@@ -116,14 +120,16 @@ where
 {
     /// Could it take a request? Looks at what the upstream has done meanwhile, which costs no system
     /// call unless it has done something.
-    pub fn is_alive(&mut self) -> bool {
+    pub(crate) fn is_alive(&mut self) -> bool {
         matches!(self.at, At::Idle) && self.is_silent(&mut Context::from_waker(Waker::noop()))
     }
 
-    /// Nothing has come, not even the end.
+    /// Nothing has come, not even the end. A task that has had its share of turns is told so of
+    /// everything; this one has to know.
     fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut room = [0];
-        Pin::new(&mut self.io).poll_read(cx, &mut ReadBuf::new(&mut room)).is_pending()
+        let (io, mut room) = (&mut self.io, [0]);
+        let read = poll_fn(|cx| Pin::new(&mut *io).poll_read(cx, &mut ReadBuf::new(&mut room)));
+        pin!(unconstrained(read)).poll(cx).is_pending()
     }
 
     /// Takes a request, which is sent by [`Connection::poll_head`].
@@ -132,7 +138,7 @@ where
     ///
     /// The request, nothing of which was sent: the upstream has closed the connection or said
     /// something that nobody asked for.
-    pub fn start(
+    pub(crate) fn start(
         &mut self,
         request: Box<Request<B>>,
         cx: &mut Context<'_>,
@@ -168,7 +174,10 @@ where
     /// # Errors
     ///
     /// Nothing more can be done with the connection.
-    pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Http1Error>> {
+    pub(crate) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<()>, Http1Error>> {
         let head = ready!(self.head(cx));
         if head.is_err() {
             self.at = At::Lost;
@@ -205,9 +214,11 @@ where
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Err(self.why(Http1Error::Io(error))));
                 }
-                Poll::Pending => {
-                    return self.broken.take().map_or(Poll::Pending, |why| Poll::Ready(Err(why)));
+                // Nothing is sent any more, and nothing has come.
+                Poll::Pending if self.broken.is_some() && has_budget_remaining() => {
+                    return Poll::Ready(Err(self.why(Http1Error::Ended)));
                 }
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
@@ -228,7 +239,7 @@ where
     }
 
     /// The next piece of the answer's body. An error stays one.
-    pub fn poll_frame(
+    pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {

@@ -50,12 +50,12 @@ impl Input {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         match self.next {
-            0 => self.into_shared(io, cx),
-            next => self.into_own(io, next.min(wanted), cx),
+            0 => self.read_shared(io, cx),
+            next => self.read_own(io, next.min(wanted), cx),
         }
     }
 
-    fn into_shared<Io: AsyncRead + Unpin>(
+    fn read_shared<Io: AsyncRead + Unpin>(
         &mut self,
         io: &mut Io,
         cx: &mut Context<'_>,
@@ -72,7 +72,7 @@ impl Input {
         })
     }
 
-    fn into_own<Io: AsyncRead + Unpin>(
+    fn read_own<Io: AsyncRead + Unpin>(
         &mut self,
         io: &mut Io,
         room: usize,
@@ -101,7 +101,7 @@ impl Input {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let before = std::mem::take(&mut self.ready);
-        let read = self.into_shared(io, cx);
+        let read = self.read_shared(io, cx);
         self.ready = match self.ready.is_empty() {
             true => before,
             false if before.is_empty() => std::mem::take(&mut self.ready),

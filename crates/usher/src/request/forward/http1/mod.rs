@@ -14,7 +14,7 @@ mod outgoing;
 mod request;
 mod response;
 
-pub use connection::Connection;
+pub(super) use connection::Connection;
 pub use error::Http1Error;
 
 #[cfg(test)]

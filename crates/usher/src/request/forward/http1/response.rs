@@ -119,11 +119,18 @@ pub(super) fn framing(answer: &Response<()>, asked: &Method) -> Result<Decoder, 
     }
 }
 
-/// May a request follow (RFC 9112 §9.3)? Whoever says `close` once means it.
+/// May a request follow (RFC 9112 §9.3)? Whoever says `close` once means it; and where two framings
+/// stand beside each other somebody between here and there may have found another end (§6.1).
 pub(super) fn next(answer: &Response<()>) -> Next {
-    let options = answer.headers().get_all(header::CONNECTION);
-    let is_persistent = answer.version() == Version::HTTP_11 || options.iter().any(asks_to_keep);
-    match is_persistent && !options.iter().any(asks_to_close) {
+    let fields = answer.headers();
+    let (mut keeps, mut closes) = (answer.version() == Version::HTTP_11, false);
+    for options in fields.get_all(header::CONNECTION) {
+        keeps |= asks_to_keep(options);
+        closes |= asks_to_close(options);
+    }
+    let is_framed_twice = fields.contains_key(header::TRANSFER_ENCODING)
+        && fields.contains_key(header::CONTENT_LENGTH);
+    match keeps && !closes && !is_framed_twice {
         true => Next::Another,
         false => Next::Close,
     }

@@ -1,6 +1,6 @@
 //! Both directions at once, and one exchange after another.
 
-use std::{future::poll_fn, io, task::Poll};
+use std::{future::poll_fn, io, pin::pin, task::Poll};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
     sync::mpsc,
+    task::consume_budget,
 };
 
 use super::{Client, Content, Heard, arrived, asked, connected, octets, sent};
@@ -64,6 +65,19 @@ async fn an_answer_that_nobody_asked_for_ends_the_connection() {
     let (mut client, far) = connected();
     drop(far);
     assert!(!client.is_alive() && refused(&mut client).await, "nor over one that was closed");
+}
+
+/// The runtime answers a task that has had many turns as if nothing had come.
+#[tokio::test]
+async fn a_busy_task_finds_an_answer_that_nobody_asked_for_as_well() {
+    let (mut client, mut far) = connected();
+    far.write_all(OK).await.unwrap();
+    poll_fn(|cx| {
+        while pin!(consume_budget()).poll(cx).is_ready() {}
+        assert!(!client.is_alive() && client.start(Box::new(asked(Method::GET)), cx).is_err());
+        Poll::Ready(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -7,6 +7,9 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::duplex;
 
 use super::{Content, arrived, connected, nothing, octets, sent};
 
@@ -127,5 +130,45 @@ async fn a_request_is_written_as_it_always_was() {
         let (mut client, mut far) = connected();
         sent(&mut client, asked).await;
         assert_eq!(arrived(&mut far).await, expected, "{why}");
+    }
+}
+
+/// What the library's client writes of a request. Apps knew it before they knew ours.
+async fn written_by_the_library(request: Request<Content>) -> String {
+    let (near, mut far) = duplex(1 << 20);
+    let (mut sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
+    tokio::select! {
+        biased;
+        _ = connection => unreachable!("nobody closes it"),
+        _ = sender.send_request(request) => unreachable!("nobody answers"),
+        written = arrived(&mut far) => written,
+    }
+}
+
+#[tokio::test]
+async fn the_library_writes_the_same() {
+    let fields = [("host", "tv.example"), ("cookie", "a=b"), ("x-a", "1"), ("x-a", "2")];
+    let with = |more: &[(&'static str, &'static str)]| [&fields, more].concat();
+    let length = || with(&[("content-length", "2"), ("x-last", "3")]);
+    let chunked = || with(&[("transfer-encoding", "chunked"), ("x-last", "3")]);
+    let socket = || with(&[("connection", "Upgrade"), ("upgrade", "websocket")]);
+    let long: &'static [u8] = &[b'x'; 20 * 1024];
+    let cases: [(&str, &dyn Fn() -> Request<Content>); 9] = [
+        ("GET", &|| request(Method::GET, "/a?b=%20c", &fields, nothing())),
+        ("HEAD", &|| request(Method::HEAD, "/", &fields, nothing())),
+        ("a length", &|| request(Method::POST, "/", &length(), octets(b"ok"))),
+        ("none", &|| request(Method::POST, "/", &fields, octets(b"ok"))),
+        ("a large body", &|| request(Method::PUT, "/", &fields, octets(long))),
+        ("nothing", &|| request(Method::DELETE, "/", &fields, nothing())),
+        ("chunks", &|| {
+            request(Method::POST, "/", &chunked(), pieces(vec![data(b"o"), data(long), data(b"k")]))
+        }),
+        ("chunks of a GET", &|| request(Method::GET, "/", &chunked(), pieces(vec![data(b"ok")]))),
+        ("a socket", &|| request(Method::GET, "/socket", &socket(), nothing())),
+    ];
+    for (what, asked) in cases {
+        let (mut client, mut far) = connected();
+        sent(&mut client, asked()).await;
+        assert_eq!(arrived(&mut far).await, written_by_the_library(asked()).await, "{what}");
     }
 }
