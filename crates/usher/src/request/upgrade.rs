@@ -19,7 +19,7 @@ use super::{
     authorize::Standing,
     caught::caught,
     forward::{
-        ForwardError, Handshake, Key, Opened, Sent, SharedRecheck, UnderWay, relay,
+        ForwardError, Handshake, Key, Opened, Sent, SharedRecheck, UnderWay, Upgraded, relay,
         relay_datagrams, upstream_fields,
     },
     identify::Identified,
@@ -83,7 +83,7 @@ pub(super) struct Running {
 /// The upstream's side.
 enum Far {
     /// What it made of its connection.
-    Upgraded(Duplex),
+    Upgraded(Upgraded),
     /// A connection of its own.
     Opened(Opened),
 }
@@ -379,8 +379,8 @@ impl Running {
             let joined = async {
                 match upstream {
                     Far::Upgraded(upstream) => {
-                        let (client, upstream) = tokio::join!(client.opened(), upstream.opened());
-                        Some(relay(client?, upstream?, idle, &standing, &recheck).await)
+                        let client = client.opened().await?;
+                        Some(relay(client, upstream, idle, &standing, &recheck).await)
                     }
                     Far::Opened(Opened::Bytes(upstream)) => {
                         let client = client.opened().await?;

@@ -1,4 +1,4 @@
-use http::{Extensions, Response};
+use http::Extensions;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,11 +13,6 @@ impl Duplex {
     /// The client's side of a request, where its connection can be upgraded.
     pub fn of_request(extensions: &mut Extensions) -> Option<Self> {
         extensions.remove().map(Self)
-    }
-
-    /// The upstream's side of a 101.
-    pub fn of_response<B>(response: &mut Response<B>) -> Self {
-        Self(hyper::upgrade::on(response))
     }
 
     /// Waits for HTTP to let go of it; `None` where the other end has left before.

@@ -3,8 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 use usher_rules::{
     names::Scheme,
@@ -14,6 +12,7 @@ use usher_rules::{
 use super::{
     ForwardError, Opened, RequestBody, UpstreamIo,
     again::{again_or_not, copy, for_carrier, may_repeat, repeatable},
+    body::Source,
     breakers::{Breakers, Full, Taken},
     choose::{ConnectTimeout, Health, Pick},
     dial::{dial, dial_udp},
@@ -26,12 +25,6 @@ use crate::request::accept::Tasks;
 
 /// Response heads from upstreams: as large as we take them from clients.
 const HEAD_BYTES: u32 = 128 * 1024;
-
-/// What one read from an upstream may bring; a larger one costs memory and saves nothing.
-const READ_BUFFER: usize = 256 * 1024;
-
-/// Fields in a response head.
-const FIELDS: usize = 100;
 
 /// How long one address may take to accept a connection, TLS included.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
@@ -95,7 +88,7 @@ impl Attempt<'_> {
         &self,
         mut request: Box<Request<RequestBody>>,
         wait: &Wait<'_>,
-    ) -> Result<(Response<Incoming>, Carrier), Failure> {
+    ) -> Result<Response<Source>, Failure> {
         let repeatable = repeatable(&request);
         let mut is_first = true;
         let (kept, place) = self.kept(repeatable).await?;
@@ -135,7 +128,7 @@ impl Attempt<'_> {
         (again, repeatable): (Option<Box<Request<RequestBody>>>, Repeatable),
         place: Option<Taken>,
         wait: &Wait<'_>,
-    ) -> Result<(Response<Incoming>, Carrier), Failure> {
+    ) -> Result<Response<Source>, Failure> {
         let fresh = match self.connect(Speaks::of(self.route), place).await {
             Ok(fresh) => fresh,
             Err(error) => return Err(Failure::unsent(error, request)),
@@ -315,13 +308,5 @@ async fn over(
     if is_h2c || io.is_http2() {
         return Http2Stream::open(io, upstream, tls, HEAD_BYTES, tasks).await.map(Carrier::Http2);
     }
-    let (sender, connection) = http1::Builder::new()
-        .max_header_size(HEAD_BYTES as usize)
-        .max_headers(FIELDS)
-        .allow_spaces_after_header_name_in_responses(true) // RFC 9112 §5.1
-        .max_buf_size(READ_BUFFER)
-        .handshake(TokioIo::new(io))
-        .await
-        .map_err(|source| ForwardError::Closed { source })?;
-    Ok(Carrier::Http1(Lease::new(sender, connection, upstream, tls)))
+    Ok(Carrier::Http1(Lease::new(io, upstream, tls)))
 }

@@ -12,7 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::{Cut, SharedRecheck, Upload, attempt::Carrier, choose::UnderWay, exchange::RECHECK};
+use super::{
+    Cut, SharedRecheck, Upload, choose::UnderWay, exchange::RECHECK, pool::Lease,
+    shared::Http2Stream,
+};
 use crate::request::authorize::{Standing, Stream};
 
 /// Times after which a stream is cut off.
@@ -24,13 +27,15 @@ pub struct StreamLimits {
     pub idle: Option<Duration>,
 }
 
-/// Drives a connection that was made for one request; how it ended shows in the body.
-pub(super) type Unpooled = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
-
-enum Driver {
-    Carried(Carrier),
-    Unpooled(Unpooled),
-    Done,
+/// Where the rest of a body comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// A connection that carries nothing else.
+    Http1(Lease),
+    /// One of many streams, which a task of its own moves.
+    Http2 { incoming: Incoming, _stream: Http2Stream },
+    /// Nothing is left of it.
+    Over,
 }
 
 /// An upstream's response body on its way to the client.
@@ -39,11 +44,8 @@ enum Driver {
 /// A client that reads nothing for minutes costs what is in the buffers and is not cut: silence
 /// is only counted while it is the upstream that is silent.
 pub struct UpstreamBody {
-    incoming: Incoming,
-    source: Driver,
+    source: Source,
     watch: Box<Watch>,
-    /// Has nobody asked for a piece of it?
-    is_unread: bool,
 }
 
 struct Watch {
@@ -60,8 +62,8 @@ struct Watch {
 
 impl UpstreamBody {
     pub(super) fn new(
-        incoming: Incoming,
-        (carrier, under_way): (Carrier, UnderWay),
+        source: Source,
+        under_way: UnderWay,
         standing: Standing,
         recheck: SharedRecheck,
         limits: StreamLimits,
@@ -69,61 +71,48 @@ impl UpstreamBody {
     ) -> Self {
         let mut watch = Watch::new(standing, recheck, limits, upload);
         watch.under_way = Some(under_way);
-        let source = Driver::Carried(carrier);
-        let mut body = Self { incoming, source, watch, is_unread: true };
-        if body.incoming.is_end_stream() {
+        let mut body = Self { source, watch };
+        if body.source.is_end_stream() {
             body.finish();
         }
         body
     }
 
-    pub(super) fn unpooled(
-        incoming: Incoming,
-        (connection, under_way): (Unpooled, UnderWay),
-        standing: Standing,
-        recheck: SharedRecheck,
-        limits: StreamLimits,
-    ) -> Self {
-        let mut watch = Watch::new(standing, recheck, limits, None);
-        watch.under_way = Some(under_way);
-        Self { incoming, source: Driver::Unpooled(connection), watch, is_unread: true }
-    }
-
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        match &mut self.source {
-            Driver::Carried(Carrier::Http1(lease)) => {
-                if Pin::new(&mut lease.connection).poll(cx).is_ready() {
-                    self.source = Driver::Done; // whatever it read before is in `incoming`
-                }
-            }
-            Driver::Carried(Carrier::Http2(_)) => {} // driven by a task of its own
-            Driver::Unpooled(connection) => {
-                if connection.as_mut().poll(cx).is_ready() {
-                    self.source = Driver::Done;
-                }
-            }
-            Driver::Done => {}
-        }
-    }
-
-    /// A piece that has come, or comes now. The first one mostly came with the head.
-    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        if std::mem::take(&mut self.is_unread)
-            && let Poll::Ready(piece) = Pin::new(&mut self.incoming).poll_frame(cx)
-        {
-            return Poll::Ready(piece);
-        }
-        self.drive(cx);
-        Pin::new(&mut self.incoming).poll_frame(cx)
-    }
-
     /// The whole body has been read: the connection may serve another request.
     fn finish(&mut self) {
-        match std::mem::replace(&mut self.source, Driver::Done) {
-            Driver::Carried(Carrier::Http1(lease)) => lease.give_back(),
-            Driver::Carried(Carrier::Http2(_)) | Driver::Unpooled(_) | Driver::Done => {}
+        if let Source::Http1(lease) = std::mem::replace(&mut self.source, Source::Over) {
+            lease.give_back();
         }
         self.watch.under_way = None;
+    }
+}
+
+impl Source {
+    /// A piece that has come, or comes now. An upload that still runs goes on as well.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match self {
+            Self::Http1(lease) => lease.connection.poll_frame(cx).map_err(io::Error::other),
+            Self::Http2 { incoming, .. } => {
+                Pin::new(incoming).poll_frame(cx).map_err(io::Error::other)
+            }
+            Self::Over => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(lease) => lease.connection.is_end_stream(),
+            Self::Http2 { incoming, .. } => incoming.is_end_stream(),
+            Self::Over => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(lease) => lease.connection.size_hint(),
+            Self::Http2 { incoming, .. } => incoming.size_hint(),
+            Self::Over => SizeHint::with_exact(0),
+        }
     }
 }
 
@@ -136,17 +125,17 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
-        match this.next(cx) {
+        match this.source.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => match this.watch.frame() {
                 Ok(()) => {
-                    if this.incoming.is_end_stream() {
+                    if this.source.is_end_stream() {
                         this.finish();
                     }
                     Poll::Ready(Some(Ok(frame)))
                 }
                 Err(error) => Poll::Ready(Some(Err(error))),
             },
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(io::Error::other(error)))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
             Poll::Ready(None) => {
                 this.finish();
                 Poll::Ready(None)
@@ -156,11 +145,11 @@ impl Body for UpstreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.source.size_hint()
     }
 }
 

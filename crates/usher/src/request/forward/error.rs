@@ -1,5 +1,6 @@
 use std::{io, time::Duration};
 
+use super::Http1Error;
 use crate::request::{Details, authorize::PermitEnd};
 
 /// Why an upstream gave no answer, or none that can be passed on.
@@ -49,19 +50,19 @@ pub enum ForwardError {
     #[error("the upstream closed the connection before it answered")]
     Closed {
         /// The connection's error.
-        source: hyper::Error,
+        source: Broke,
     },
     /// It did not begin with the request, and said so (RFC 9113 §8.7).
     #[error("the upstream refused the request before it began with it")]
     Refused {
         /// The connection's error.
-        source: hyper::Error,
+        source: Broke,
     },
     /// What it said is not HTTP.
     #[error("what the upstream said is not HTTP")]
     Protocol {
         /// The parser's error.
-        source: hyper::Error,
+        source: Broke,
     },
     /// It is HTTP, and means nothing that could be passed on.
     #[error("the upstream's answer {why}")]
@@ -141,6 +142,17 @@ impl ForwardError {
             Self::NoUpstream => Details::InternalError,
         }
     }
+}
+
+/// What a connection says that came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Broke {
+    /// Our own, over HTTP/1.1.
+    #[error(transparent)]
+    Http1(#[from] Http1Error),
+    /// The library's, over HTTP/2.
+    #[error(transparent)]
+    Library(#[from] hyper::Error),
 }
 
 /// Why an answer that has to be read whole can't be.

@@ -10,16 +10,17 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::{body::Incoming, client::conn::TrySendError};
+use hyper::client::conn::TrySendError;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, Sleep, sleep_until};
 use usher_rules::plan::Plan;
 
 use super::{
-    ForwardError, RequestBody, SharedRecheck, StreamLimits, Upload, UpstreamBody, UpstreamIo,
+    ForwardError, Http1Error, RequestBody, SharedRecheck, StreamLimits, Upgraded, Upload,
+    UpstreamBody, UpstreamIo,
     again::origin_form,
     attempt::Carrier,
-    body::Unpooled,
+    body::Source,
     choose::{Choosers, UnderWay},
     pool::Lease,
     shared::Http2Stream,
@@ -27,7 +28,7 @@ use super::{
     trust::Trust,
 };
 use crate::request::{
-    accept::{Duplex, Tasks},
+    accept::Tasks,
     authorize::{PermitEnd, Standing, Stream},
 };
 
@@ -61,7 +62,7 @@ pub enum Sent {
         /// The head.
         response: Response<()>,
         /// The upstream's side.
-        upstream: Duplex,
+        upstream: Upgraded,
         /// Decided again for as long as the socket lives.
         standing: Standing,
         /// Held for as long as the socket lives.
@@ -103,59 +104,57 @@ impl Forwarder {
     /// A request that asks to upgrade gets a connection of its own, which is never pooled.
     pub(super) async fn send_upgrade(
         &self,
-        lease: Lease,
-        request: Request<RequestBody>,
+        mut lease: Lease,
+        request: Box<Request<RequestBody>>,
         standing: Standing,
         mut under_way: UnderWay,
     ) -> Result<Sent, ForwardError> {
-        let Lease { mut sender, connection, place, .. } = lease;
-        under_way.connection = place;
-        let mut connection: Option<Unpooled> = Some(Box::pin(connection.with_upgrades()));
-        let timeout = standing.route().timeout;
-        let mut answer = pin!(sender.send_request(request));
-        let mut answered = pin!(poll_fn(|cx: &mut Context<'_>| {
-            let driven = drive(&mut connection, cx);
-            match (answer.as_mut().poll(cx), driven) {
-                (Poll::Ready(answer), _) => Poll::Ready(answer),
-                (Poll::Pending, Err(error)) => Poll::Ready(Err(error)),
-                (Poll::Pending, Ok(())) => Poll::Pending,
-            }
-        }));
-        let patience = timeout.unwrap_or(Duration::from_secs(60));
-        let response = tokio::time::timeout(patience, answered.as_mut())
+        let patience = standing.route().timeout.unwrap_or(Duration::from_secs(60));
+        let mut request = Some(request);
+        let answered = poll_fn(|cx| answered(&mut lease, &mut request, cx));
+        let response = tokio::time::timeout(patience, answered)
             .await
             .map_err(|_| ForwardError::HeadTimeout { after: patience })?
-            .map_err(classify)?;
+            .map_err(|failure| failure.error)?;
         let response = valid(response)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            // Refused: an ordinary answer. Its connection is driven by its body, unpooled.
+            // Refused: an ordinary answer. No other follows it on this connection.
             let recheck = Arc::clone(&self.recheck.0);
             let limits = StreamLimits { deadline: None, idle: standing.route().idle_timeout };
-            let connection = connection.unwrap_or_else(|| Box::pin(std::future::ready(Ok(()))));
-            let connection = (connection, under_way);
-            let body =
-                |incoming| UpstreamBody::unpooled(incoming, connection, standing, recheck, limits);
-            return Ok(Sent::Response(response.map(body)));
+            return Ok(Sent::Response(response.map(|()| {
+                let source = Source::Http1(lease);
+                UpstreamBody::new(source, under_way, standing, recheck, limits, None)
+            })));
         }
-        let (head, _) = response.into_parts();
-        let mut response = Response::from_parts(head, ());
-        let upstream = Duplex::of_response(&mut response);
-        // After a 101 the connection has only to let go of the stream.
-        let _let_go = poll_fn(|cx| Poll::Ready(drive(&mut connection, cx))).await;
+        let Lease { connection, place, .. } = lease;
+        under_way.connection = place;
+        let upstream = Upgraded::new(connection.into_stream());
         Ok(Sent::Upgraded { response, upstream, standing, under_way })
     }
 }
 
-/// Moves a connection's bytes, until it is over.
-fn drive(connection: &mut Option<Unpooled>, cx: &mut Context<'_>) -> hyper::Result<()> {
-    let Some(running) = connection else { return Ok(()) };
-    match running.as_mut().poll(cx) {
-        Poll::Ready(over) => {
-            *connection = None;
-            over
-        }
-        Poll::Pending => Ok(()),
+/// The head of an answer. First the request is taken, if it was not: a connection on which something
+/// has happened meanwhile gives it back.
+fn answered(
+    lease: &mut Lease,
+    request: &mut Option<Box<Request<RequestBody>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response<()>, Failure>> {
+    if let Some(request) = request.take()
+        && let Err(unsent) = lease.connection.start(request, cx)
+    {
+        let source = Http1Error::Ended.into();
+        let unsent = Some(unsent);
+        return Poll::Ready(Err(Failure { error: ForwardError::Closed { source }, unsent }));
     }
+    lease.connection.poll_head(cx).map_err(|error| {
+        let is_protocol = error.is_protocol();
+        let source = error.into();
+        Failure::from(match is_protocol {
+            true => ForwardError::Protocol { source },
+            false => ForwardError::Closed { source },
+        })
+    })
 }
 
 /// An exchange that gave no answer.
@@ -196,7 +195,7 @@ impl Carrier {
         self,
         request: Box<Request<RequestBody>>,
         wait: &Wait<'_>,
-    ) -> Result<(Response<Incoming>, Self), Failure> {
+    ) -> Result<Response<Source>, Failure> {
         let answered = match self {
             Self::Http1(lease) => driven(lease, request, wait).await,
             Self::Http2(stream) => multiplexed(stream, request, wait).await,
@@ -213,27 +212,18 @@ async fn driven(
     mut lease: Lease,
     request: Box<Request<RequestBody>>,
     wait: &Wait<'_>,
-) -> Result<(Response<Incoming>, Carrier), Failure> {
-    let answered = {
-        let Lease { sender, connection, timer, .. } = &mut lease;
-        let mut answer = pin!(sender.try_send_request(*request));
-        let mut patience = HeadTimer::new(wait, timer);
-        let mut broken = None;
-        poll_fn(|cx| {
-            if broken.is_none()
-                && let Poll::Ready(Err(error)) = Pin::new(&mut *connection).poll(cx)
-            {
-                broken = Some(error); // the answer may have come before the end did
-            }
-            match answer.as_mut().poll(cx) {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(failure(error, broken.take()))),
-                Poll::Pending => patience.poll(cx).map(|error| Err(error.into())),
-            }
+) -> Result<Response<Source>, Failure> {
+    let (mut request, mut timer) = (Some(request), lease.timer.take());
+    let response = {
+        let mut patience = HeadTimer::new(wait, &mut timer);
+        poll_fn(|cx| match answered(&mut lease, &mut request, cx) {
+            Poll::Ready(answered) => Poll::Ready(answered),
+            Poll::Pending => patience.poll(cx).map(|error| Err(error.into())),
         })
-        .await
+        .await?
     };
-    answered.map(|response| (response, Carrier::Http1(lease)))
+    lease.timer = timer;
+    Ok(response.map(|()| Source::Http1(lease)))
 }
 
 /// As one of many streams over HTTP/2.
@@ -241,24 +231,24 @@ async fn multiplexed(
     mut stream: Http2Stream,
     request: Box<Request<RequestBody>>,
     wait: &Wait<'_>,
-) -> Result<(Response<Incoming>, Carrier), Failure> {
+) -> Result<Response<Source>, Failure> {
     let mut timer = None;
     let answered = {
         let mut answer = pin!(stream.sender.try_send_request(*request));
         let mut patience = HeadTimer::new(wait, &mut timer);
         poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(failure(error, None))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(failure(error))),
             Poll::Pending => patience.poll(cx).map(|error| Err(error.into())),
         })
         .await
     };
-    answered.map(|response| (response, Carrier::Http2(stream)))
+    answered.map(|response| response.map(|incoming| Source::Http2 { incoming, _stream: stream }))
 }
 
-fn failure(mut error: TrySendError<Request<RequestBody>>, broken: Option<hyper::Error>) -> Failure {
+fn failure(mut error: TrySendError<Request<RequestBody>>) -> Failure {
     let unsent = error.take_message().map(Box::new);
-    Failure { error: broken.map_or_else(|| classify(error.into_error()), classify), unsent }
+    Failure { error: classify(error.into_error()), unsent }
 }
 
 impl Failure {
@@ -287,23 +277,23 @@ fn blame(error: ForwardError, wait: &Wait<'_>) -> ForwardError {
     }
 }
 
-pub(super) fn classify(source: hyper::Error) -> ForwardError {
-    if source.is_parse() || source.is_parse_status() || source.is_parse_too_large() {
-        return ForwardError::Protocol { source };
+pub(super) fn classify(error: hyper::Error) -> ForwardError {
+    if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {
+        return ForwardError::Protocol { source: error.into() };
     }
-    match http2_error(&source) {
+    match http2_error(&error) {
         // REFUSED_STREAM, or a GOAWAY that leaves this stream out: the upstream has not begun with
         // it, and any method may be sent again (RFC 9113 §8.7).
-        Some(error)
-            if error.reason() == Some(h2::Reason::REFUSED_STREAM)
-                || (error.is_go_away()
-                    && error.is_remote()
-                    && error.reason() == Some(h2::Reason::NO_ERROR)) =>
+        Some(cause)
+            if cause.reason() == Some(h2::Reason::REFUSED_STREAM)
+                || (cause.is_go_away()
+                    && cause.is_remote()
+                    && cause.reason() == Some(h2::Reason::NO_ERROR)) =>
         {
-            ForwardError::Refused { source }
+            ForwardError::Refused { source: error.into() }
         }
-        Some(error) if error.is_library() => ForwardError::Protocol { source },
-        Some(_) | None => ForwardError::Closed { source },
+        Some(cause) if cause.is_library() => ForwardError::Protocol { source: error.into() },
+        Some(_) | None => ForwardError::Closed { source: error.into() },
     }
 }
 

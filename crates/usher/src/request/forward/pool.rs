@@ -1,22 +1,13 @@
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+use std::{cell::RefCell, collections::HashMap, pin::Pin, time::Duration};
 
 use foldhash::fast::RandomState;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep};
 use usher_rules::{
     names::{Scheme, Upstream},
     plan::UpstreamTls,
 };
 
-use super::{RequestBody, UpstreamIo, breakers::Taken, tls::same_settings};
+use super::{RequestBody, UpstreamIo, breakers::Taken, http1::Connection, tls::same_settings};
 
 /// Idle connections are closed after this; Kestrel closes its own after 130 s (`jellyfin.md` §5.3).
 const IDLE: Duration = Duration::from_secs(60);
@@ -27,10 +18,8 @@ const KEPT: usize = 256;
 /// An HTTP/1.1 connection to an upstream, driven by whoever uses it: no task of its own, no
 /// wake-up between two of them (`performance.md` §7.1).
 pub(super) struct Lease {
-    /// Takes the next request.
-    pub sender: http1::SendRequest<RequestBody>,
     /// Moves the bytes; polled by the user of the lease.
-    pub connection: Box<http1::Connection<TokioIo<UpstreamIo>, RequestBody>>,
+    pub connection: Box<Connection<UpstreamIo, RequestBody>>,
     /// Was it used before, and how long ago? Then it may have gone stale.
     pub idle_for: Option<Duration>,
     /// For whoever waits for an answer: moving a timer is cheaper than making one.
@@ -84,15 +73,10 @@ fn bucket(upstream: &Upstream) -> u64 {
 
 impl Lease {
     /// A connection that was just made.
-    pub(super) fn new(
-        sender: http1::SendRequest<RequestBody>,
-        connection: http1::Connection<TokioIo<UpstreamIo>, RequestBody>,
-        upstream: &Upstream,
-        tls: &UpstreamTls,
-    ) -> Self {
-        let key = Box::new(Key::new(upstream, tls));
+    pub(super) fn new(io: UpstreamIo, upstream: &Upstream, tls: &UpstreamTls) -> Self {
+        let (connection, key) = (Box::new(Connection::new(io)), Box::new(Key::new(upstream, tls)));
         let place = Taken::default();
-        Self { sender, connection: Box::new(connection), idle_for: None, timer: None, place, key }
+        Self { connection, idle_for: None, timer: None, place, key }
     }
 
     /// Carries a request that has this place among its route's connections.
@@ -108,7 +92,7 @@ impl Lease {
             while let Some(at) = idle.iter().rposition(|idle| idle.lease.key.is_for(upstream, tls))
             {
                 let Idle { mut lease, since } = idle.swap_remove(at);
-                if now - since < IDLE && lease.is_alive() {
+                if now - since < IDLE && lease.connection.is_alive() {
                     lease.idle_for = Some(now - since);
                     return Some(lease);
                 }
@@ -119,9 +103,8 @@ impl Lease {
 
     /// Back into the pool, if another request can follow; closed otherwise.
     pub(super) fn give_back(mut self) {
-        // One that takes a request said so when it was last looked at, which is now. Whoever takes it
-        // looks again: its end may have come since.
-        if !self.sender.is_ready() && !self.is_alive() {
+        // Whoever takes it looks at what has come since.
+        if !self.connection.finish() {
             return;
         }
         self.place = Taken::default();
@@ -134,22 +117,13 @@ impl Lease {
             idle.push(Idle { lease: self, since });
         });
     }
-
-    /// Can it take a request? Looks once at what the upstream has done meanwhile.
-    fn is_alive(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        match Pin::new(&mut self.connection).poll(&mut cx) {
-            Poll::Ready(_) => false,
-            Poll::Pending => self.sender.is_ready(),
-        }
-    }
 }
 
 /// Closes connections that were idle for too long.
 pub(super) fn sweep(now: Instant) {
     POOL.with_borrow_mut(|pool| {
         for idle in pool.values_mut() {
-            idle.retain_mut(|idle| now - idle.since < IDLE && idle.lease.is_alive());
+            idle.retain_mut(|idle| now - idle.since < IDLE && idle.lease.connection.is_alive());
         }
         pool.retain(|_, idle| !idle.is_empty());
     });

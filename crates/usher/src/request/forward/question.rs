@@ -153,7 +153,7 @@ async fn exchange(
     protocol: Protocol,
     (most, streams): (usize, impl Fn() -> Streams),
 ) -> Result<Answer, ForwardError> {
-    let closed = |source| ForwardError::Closed { source };
+    let closed = |error: hyper::Error| ForwardError::Closed { source: error.into() };
     match protocol {
         Protocol::Http1 => {
             let shaken = http1::handshake(TokioIo::new(io)).await;
@@ -183,7 +183,7 @@ async fn answered(
             Err(source) => Err(source),
         },
     };
-    read.map_err(|source| ForwardError::Closed { source })
+    read.map_err(|error| ForwardError::Closed { source: error.into() })
 }
 
 /// Trailers join the fields: gRPC says there how it went.

@@ -7,13 +7,13 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 use usher_rules::plan::{Action, Balance, HostField, Route, Target};
 
 use super::{
     ForwardError, RequestBody, Sent, StreamLimits, Upload, UpstreamBody,
     attempt::{Attempt, CONNECT, Carrier, Speaks, dialled},
+    body::Source,
     choose::{Busy, Chooser, Ejected, Met, Pick, UnderWay, key_of},
     exchange::{Failure, Forwarder, Wait, valid},
 };
@@ -117,7 +117,7 @@ impl Forwarder {
                 match Box::pin(attempt.connect(Speaks::Http1, None)).await {
                     Ok(Carrier::Http1(lease)) => {
                         let sent =
-                            Box::pin(self.send_upgrade(lease, *request, standing, under_way)).await;
+                            Box::pin(self.send_upgrade(lease, request, standing, under_way)).await;
                         course.met(&chooser, pick, Met::of(&sent));
                         return sent;
                     }
@@ -127,10 +127,9 @@ impl Forwarder {
             } else {
                 let wait = wait(&route, &standing, &asking, began, &self.recheck.0);
                 match attempt.exchange(request, &wait).await {
-                    Ok((response, carrier)) => {
+                    Ok(response) => {
                         course.met(&chooser, pick, Some(Met::Status(response.status())));
-                        let carried = (carrier, under_way);
-                        return self.answered(response, carried, standing, asking.upload);
+                        return self.answered(response, under_way, standing, asking.upload);
                     }
                     Err(failure) => failure,
                 }
@@ -148,8 +147,8 @@ impl Forwarder {
     /// The answer, with all that its body holds until it is over.
     fn answered(
         &self,
-        response: Response<Incoming>,
-        carried: (Carrier, UnderWay),
+        response: Response<Source>,
+        under_way: UnderWay,
         standing: Standing,
         upload: Option<Arc<Upload>>,
     ) -> Result<Sent, ForwardError> {
@@ -158,9 +157,11 @@ impl Forwarder {
         }
         let response = valid(response)?;
         let (recheck, limits) = (Arc::clone(&self.recheck.0), limits(standing.route()));
-        Ok(Sent::Response(response.map(|incoming| {
-            UpstreamBody::new(incoming, carried, standing, recheck, limits, upload)
-        })))
+        Ok(Sent::Response(
+            response.map(|source| {
+                UpstreamBody::new(source, under_way, standing, recheck, limits, upload)
+            }),
+        ))
     }
 
     /// Upstreams that were let alone for long enough are tried beside the request and not by it:

@@ -115,7 +115,7 @@ impl Http2Stream {
             .keep_alive_while_idle(true)
             .handshake(TokioIo::new(io))
             .await
-            .map_err(|source| ForwardError::Closed { source })?;
+            .map_err(|error| ForwardError::Closed { source: error.into() })?;
         tasks.spawn_upstream(beside, async move {
             let _ended = connection.await; // each request learns by itself how it ended
         });

@@ -1,9 +1,6 @@
 use std::{io, time::Duration};
 
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
+use http_body_util::BodyExt as _;
 use usher_pages::Receipt;
 use usher_rules::{
     fields::Preference,
@@ -11,22 +8,14 @@ use usher_rules::{
 };
 
 use super::{ForwardError, Named, Oversize, Panicked, PermitEnd, Refusal, RouteError, StoreError};
-use crate::request::{error_page, forward::Unreadable};
+use crate::request::{
+    error_page,
+    forward::{Http1Error, Unreadable},
+};
 
-/// What a client says about an upstream that says `bytes` and hangs up.
-async fn said(bytes: &[u8]) -> hyper::Error {
-    let (near, mut far) = tokio::io::duplex(1024);
-    far.write_all(bytes).await.unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(near)).await.unwrap();
-    let request = http::Request::new(Empty::<Bytes>::new());
-    let (_, answer, ()) =
-        tokio::join!(connection, sender.send_request(request), async { drop(far) });
-    answer.unwrap_err()
-}
-
-async fn not_forwarded() -> Vec<(u16, ForwardError)> {
+fn not_forwarded() -> Vec<(u16, ForwardError)> {
     let upstream = || Box::<str>::from("127.0.0.1:1");
+    let broke = || Http1Error::Ended.into();
     let (source, after) = (|| io::Error::other("x"), Duration::from_secs(1));
     vec![
         (503, ForwardError::Resolve { upstream: upstream(), source: source() }),
@@ -34,12 +23,12 @@ async fn not_forwarded() -> Vec<(u16, ForwardError)> {
         (503, ForwardError::ConnectTimeout { upstream: upstream(), after }),
         (503, ForwardError::Tls { upstream: upstream(), source: source() }),
         (503, ForwardError::TlsSettings { upstream: upstream(), why: "x".into() }),
-        (503, ForwardError::Closed { source: said(b"").await }),
-        (503, ForwardError::Refused { source: said(b"").await }),
+        (503, ForwardError::Closed { source: broke() }),
+        (503, ForwardError::Refused { source: broke() }),
         (503, ForwardError::Overflow { limit: "max_requests" }),
         (503, ForwardError::NoneWell),
         (502, ForwardError::NoUpstream),
-        (502, ForwardError::Protocol { source: said(b"no HTTP\r\n\r\n").await }),
+        (502, ForwardError::Protocol { source: broke() }),
         (502, ForwardError::Invalid { why: "x" }),
         (504, ForwardError::HeadTimeout { after }),
         (504, ForwardError::IdleTimeout { after }),
@@ -100,7 +89,7 @@ async fn every() -> Vec<(u16, Refusal)> {
         (403, Refusal::Store(StoreError::Refused("x".into()))),
         (500, Refusal::Panicked(Panicked { place: "a.rs:1".into(), words: "x" })),
     ];
-    every.extend(not_forwarded().await.into_iter().map(|(s, e)| (s, Refusal::Forward(e))));
+    every.extend(not_forwarded().into_iter().map(|(s, e)| (s, Refusal::Forward(e))));
     every.extend(misrouted().into_iter().map(|(s, e)| (s, Refusal::Route(e))));
     every
 }

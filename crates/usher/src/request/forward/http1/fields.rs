@@ -1,0 +1,90 @@
+//! What single fields mean to a connection.
+
+use http::{HeaderMap, HeaderValue, header};
+
+/// Does `Connection` list this option (RFC 9110 §7.6.1)?
+fn lists(value: &HeaderValue, option: &[u8]) -> bool {
+    value.as_bytes().split(|octet| *octet == b',').any(|one| {
+        let one = one.trim_ascii();
+        one.eq_ignore_ascii_case(option)
+    })
+}
+
+pub(super) fn asks_to_close(value: &HeaderValue) -> bool {
+    lists(value, b"close")
+}
+
+pub(super) fn asks_to_keep(value: &HeaderValue) -> bool {
+    lists(value, b"keep-alive")
+}
+
+/// The length that all lines and all their parts say, where they say the same one (RFC 9112 §6.3).
+pub(super) fn length_of(fields: &HeaderMap) -> Option<u64> {
+    let mut length = None;
+    for line in fields.get_all(header::CONTENT_LENGTH) {
+        for part in line.as_bytes().split(|octet| *octet == b',') {
+            let said = number(part.trim_ascii())?;
+            if *length.get_or_insert(said) != said {
+                return None;
+            }
+        }
+    }
+    length
+}
+
+/// Digits alone: `FromStr` takes a sign as well.
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, header};
+
+    use super::{asks_to_close, length_of};
+
+    #[test]
+    fn lengths_agree_or_are_none() {
+        for (lines, expected, why) in [
+            (&[][..], None, "there is none"),
+            (&["12"], Some(12), "one"),
+            (&["12", "12"], Some(12), "two that agree"),
+            (&["12, 12"], Some(12), "two in one line"),
+            (&["12", "13"], None, "two that don't"),
+            (&["12,13"], None, "nor in one line"),
+            (&["12,"], None, "half of a list"),
+            (&[""], None, "no digits"),
+            (&["+12"], None, "a sign"),
+            (&["-1"], None, "a sign"),
+            (&["0x10"], None, "no decimal"),
+            (&["1 2"], None, "a space inside"),
+            (&["18446744073709551615"], Some(u64::MAX), "the longest"),
+            (&["18446744073709551616"], None, "longer than can be counted"),
+        ] {
+            let mut fields = HeaderMap::new();
+            for line in lines {
+                fields.append(header::CONTENT_LENGTH, HeaderValue::from_static(line));
+            }
+            assert_eq!(length_of(&fields), expected, "{lines:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn close_is_an_option_among_others() {
+        for (value, expected) in [
+            ("close", true),
+            ("Keep-Alive, CLOSE", true),
+            ("keep-alive", false),
+            ("closed", false),
+            ("", false),
+        ] {
+            assert_eq!(asks_to_close(&HeaderValue::from_static(value)), expected, "{value}");
+        }
+    }
+}

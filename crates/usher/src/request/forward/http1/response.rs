@@ -1,0 +1,137 @@
+//! The head of an answer, as it is read.
+
+use std::mem::MaybeUninit;
+
+use bytes::{Buf as _, Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
+use httparse::{Header, ParserConfig, Status};
+use hyper::ext::ReasonPhrase;
+
+use super::{
+    decoder::Decoder,
+    error::Http1Error,
+    fields::{asks_to_close, asks_to_keep, length_of},
+    request::Next,
+};
+
+/// Octets of a head: as many as we take from clients.
+pub(super) const HEAD: usize = 128 * 1024;
+
+/// Fields in a head.
+pub(super) const FIELDS: usize = 100;
+
+/// Empty lines that may stand before a head (RFC 9112 §2.2 has them before requests).
+const EMPTY_LINES: usize = 2;
+
+/// Takes one head from the beginning of `input`, if all of it has come. Its values are parts of
+/// `input`.
+pub(super) fn parse(input: &mut Bytes) -> Result<Option<Response<()>>, Http1Error> {
+    let mut lines = 0;
+    while let Some(end) = [&b"\r\n"[..], b"\n"].iter().find(|end| input.starts_with(end)) {
+        lines += 1;
+        if lines > EMPTY_LINES {
+            return Err(Http1Error::Malformed("begins with empty lines"));
+        }
+        input.advance(end.len());
+    }
+    let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let mut rules = ParserConfig::default();
+    rules.allow_spaces_after_header_name_in_responses(true); // RFC 9112 §5.1
+    let read = rules.parse_response_with_uninit_headers(&mut parsed, input, &mut fields);
+    let octets = match read.map_err(Http1Error::Fields)? {
+        Status::Complete(octets) if octets <= HEAD => octets,
+        Status::Partial if input.len() <= HEAD => return Ok(None),
+        Status::Complete(_) | Status::Partial => {
+            return Err(Http1Error::Malformed("has too long a head"));
+        }
+    };
+    let mut answer = Response::new(());
+    let status = StatusCode::from_u16(parsed.code.unwrap_or_default());
+    *answer.status_mut() =
+        status.map_err(|_| Http1Error::Malformed("has a status that is none"))?;
+    let is_http10 = parsed.version == Some(0);
+    *answer.version_mut() = if is_http10 { Version::HTTP_10 } else { Version::HTTP_11 };
+    // The usual one is known at the other end.
+    if let Some(reason) =
+        parsed.reason.filter(|reason| Some(*reason) != answer.status().canonical_reason())
+        && let Ok(reason) = ReasonPhrase::try_from(Bytes::copy_from_slice(reason.as_bytes()))
+    {
+        answer.extensions_mut().insert(reason);
+    }
+    *answer.headers_mut() = map(parsed.headers, input)?;
+    input.advance(octets);
+    Ok(Some(answer))
+}
+
+/// Fields whose values are parts of `input`, in which they stand.
+fn map(fields: &[Header<'_>], input: &Bytes) -> Result<HeaderMap, Http1Error> {
+    let wrong = || Http1Error::Malformed("has a field that is none");
+    let mut map = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| wrong())?;
+        let value = HeaderValue::from_maybe_shared(input.slice_ref(field.value));
+        map.append(name, value.map_err(|_| wrong())?);
+    }
+    Ok(map)
+}
+
+/// Trailers: fields and the empty line, and nothing else.
+pub(super) fn trailers(input: &Bytes) -> Result<HeaderMap, Http1Error> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    match httparse::parse_headers(input, &mut fields).map_err(Http1Error::Fields)? {
+        Status::Complete((octets, fields)) if octets == input.len() => map(fields, input),
+        Status::Complete(_) | Status::Partial => {
+            Err(Http1Error::Malformed("has trailers that end somewhere else"))
+        }
+    }
+}
+
+/// How the body of an answer ends (RFC 9112 §6.3).
+pub(super) fn framing(answer: &Response<()>, asked: &Method) -> Result<Decoder, Http1Error> {
+    let (status, fields) = (answer.status(), answer.headers());
+    let has_none = status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        || *asked == Method::HEAD
+        || (*asked == Method::CONNECT && status.is_success());
+    if has_none {
+        return Ok(Decoder::length(0));
+    }
+    let mut codings = fields.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        // HTTP/1.0 has none: whoever reads it in another way finds another end.
+        if answer.version() == Version::HTTP_10 {
+            return Err(Http1Error::Malformed("is HTTP/1.0 in a transfer coding"));
+        }
+        let is_chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        // Any other is refused by who reads the head, and ends with the connection.
+        return Ok(match is_chunked && codings.next().is_none() {
+            true => Decoder::chunked(),
+            false => Decoder::until_end(),
+        });
+    }
+    match length_of(fields) {
+        Some(octets) => Ok(Decoder::length(octets)),
+        None if fields.contains_key(header::CONTENT_LENGTH) => {
+            Err(Http1Error::Malformed("has a length that is none, or two"))
+        }
+        None => Ok(Decoder::until_end()),
+    }
+}
+
+/// May a request follow (RFC 9112 §9.3)? Whoever says `close` once means it; and where two framings
+/// stand beside each other somebody between here and there may have found another end (§6.1).
+pub(super) fn next(answer: &Response<()>) -> Next {
+    let fields = answer.headers();
+    let (mut keeps, mut closes) = (answer.version() == Version::HTTP_11, false);
+    for options in fields.get_all(header::CONNECTION) {
+        keeps |= asks_to_keep(options);
+        closes |= asks_to_close(options);
+    }
+    let is_framed_twice = fields.contains_key(header::TRANSFER_ENCODING)
+        && fields.contains_key(header::CONTENT_LENGTH);
+    match keeps && !closes && !is_framed_twice {
+        true => Next::Another,
+        false => Next::Close,
+    }
+}
