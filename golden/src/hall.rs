@@ -11,7 +11,7 @@ use usher::{
     request::{
         Anchor, Apps, Assertions, Door, DoorParts, LocalAuthority, Remembered, SignInJournal,
         SignInNote,
-        accept::{Connection, Presented, Protocol, Pulse, Shown, Tasks, serve},
+        accept::{AskedFor, Connection, Presented, Protocol, Pulse, Shown, Tasks, serve},
         forward::Trust,
         identify::{Found, LiveSession, NotOnce, SessionStore, StoreError},
         record::Recorder,
@@ -238,6 +238,7 @@ impl Hall {
             shown: Shown::new(None),
             presented: Arc::new(presented),
             pulse: Pulse::new(Protocol::Http1),
+            asked_for: AskedFor::default(),
         };
         let served = serve(server, Arc::new(connection), Arc::clone(&self.door), &self.tasks, None);
         let asked = async {
