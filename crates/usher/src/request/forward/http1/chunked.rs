@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes};
 use http_body::Frame;
 
-use super::{decoder::piece, error::Http1Error, response};
+use super::{error::Http1Error, fields};
 
 /// Extensions of all chunks of a body together: nobody needs any, and they are not passed on.
 const EXTENSIONS: usize = 16 * 1024;
@@ -68,7 +68,7 @@ impl Chunked {
             self.at = self.after(octet)?;
             if self.at == At::Done && !self.trailers.is_empty() {
                 let trailers = Bytes::from(std::mem::take(&mut self.trailers));
-                return response::trailers(&trailers).map(|fields| Some(Frame::trailers(fields)));
+                return fields::trailers(&trailers).map(|fields| Some(Frame::trailers(fields)));
             }
         }
         Ok(None)
@@ -142,4 +142,14 @@ fn more(size: Option<u64>, digit: u8) -> Result<u64, Http1Error> {
     let digit = char::from(digit).to_digit(16).map_or(0, u64::from);
     let longer = size.unwrap_or_default().checked_mul(16).and_then(|size| size.checked_add(digit));
     longer.ok_or(Http1Error::Malformed("has a chunk longer than can be counted"))
+}
+
+/// At most `left` octets of `input`, which are counted down.
+pub(super) fn piece(left: &mut u64, input: &mut Bytes) -> Option<Bytes> {
+    let octets = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
+    if octets == 0 {
+        return None;
+    }
+    *left -= octets as u64;
+    Some(input.split_to(octets))
 }

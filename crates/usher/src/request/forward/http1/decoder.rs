@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{chunked::Chunked, error::Http1Error};
+use super::{
+    chunked::{Chunked, piece},
+    error::Http1Error,
+};
 
 /// Takes a body's pieces from what was read.
 #[derive(Debug)]
@@ -77,14 +80,4 @@ impl Decoder {
             Self::Chunked(_) | Self::UntilEnd => SizeHint::default(),
         }
     }
-}
-
-/// At most `left` octets of `input`, which are counted down.
-pub(super) fn piece(left: &mut u64, input: &mut Bytes) -> Option<Bytes> {
-    let octets = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
-    if octets == 0 {
-        return None;
-    }
-    *left -= octets as u64;
-    Some(input.split_to(octets))
 }

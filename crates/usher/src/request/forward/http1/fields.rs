@@ -1,6 +1,13 @@
-//! What single fields mean to a connection.
+//! Fields as they are read, and what single ones mean to a connection.
 
-use http::{HeaderMap, HeaderValue, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use httparse::{Header, Status};
+
+use super::error::Http1Error;
+
+/// Fields of a head, or behind a body.
+pub(super) const FIELDS: usize = 100;
 
 /// Does `Connection` list this option (RFC 9110 §7.6.1)?
 fn lists(value: &HeaderValue, option: &[u8]) -> bool {
@@ -41,6 +48,29 @@ fn number(digits: &[u8]) -> Option<u64> {
         let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
         number.checked_mul(10)?.checked_add(digit)
     })
+}
+
+/// Fields whose values are parts of `input`, in which they stand.
+pub(super) fn map(fields: &[Header<'_>], input: &Bytes) -> Result<HeaderMap, Http1Error> {
+    let wrong = || Http1Error::Malformed("has a field that is none");
+    let mut map = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| wrong())?;
+        let value = HeaderValue::from_maybe_shared(input.slice_ref(field.value));
+        map.append(name, value.map_err(|_| wrong())?);
+    }
+    Ok(map)
+}
+
+/// Trailers: fields and the empty line, and nothing else.
+pub(super) fn trailers(input: &Bytes) -> Result<HeaderMap, Http1Error> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    match httparse::parse_headers(input, &mut fields).map_err(Http1Error::Fields)? {
+        Status::Complete((octets, fields)) if octets == input.len() => map(fields, input),
+        Status::Complete(_) | Status::Partial => {
+            Err(Http1Error::Malformed("has trailers that end somewhere else"))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,22 +3,19 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf as _, Bytes};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
+use http::{Method, Response, StatusCode, Version, header};
 use httparse::{Header, ParserConfig, Status};
 use hyper::ext::ReasonPhrase;
 
 use super::{
     decoder::Decoder,
     error::Http1Error,
-    fields::{asks_to_close, asks_to_keep, length_of},
+    fields::{FIELDS, asks_to_close, asks_to_keep, length_of, map},
     request::Next,
 };
 
 /// Octets of a head: as many as we take from clients.
 pub(super) const HEAD: usize = 128 * 1024;
-
-/// Fields in a head.
-pub(super) const FIELDS: usize = 100;
 
 /// Empty lines that may stand before a head (RFC 9112 §2.2 has them before requests).
 const EMPTY_LINES: usize = 2;
@@ -62,29 +59,6 @@ pub(super) fn parse(input: &mut Bytes) -> Result<Option<Response<()>>, Http1Erro
     *answer.headers_mut() = map(parsed.headers, input)?;
     input.advance(octets);
     Ok(Some(answer))
-}
-
-/// Fields whose values are parts of `input`, in which they stand.
-fn map(fields: &[Header<'_>], input: &Bytes) -> Result<HeaderMap, Http1Error> {
-    let wrong = || Http1Error::Malformed("has a field that is none");
-    let mut map = HeaderMap::with_capacity(fields.len());
-    for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| wrong())?;
-        let value = HeaderValue::from_maybe_shared(input.slice_ref(field.value));
-        map.append(name, value.map_err(|_| wrong())?);
-    }
-    Ok(map)
-}
-
-/// Trailers: fields and the empty line, and nothing else.
-pub(super) fn trailers(input: &Bytes) -> Result<HeaderMap, Http1Error> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
-    match httparse::parse_headers(input, &mut fields).map_err(Http1Error::Fields)? {
-        Status::Complete((octets, fields)) if octets == input.len() => map(fields, input),
-        Status::Complete(_) | Status::Partial => {
-            Err(Http1Error::Malformed("has trailers that end somewhere else"))
-        }
-    }
 }
 
 /// How the body of an answer ends (RFC 9112 §6.3).

@@ -237,6 +237,8 @@ async fn chunks_are_read_in_one_way_only() {
             "longer than can be counted",
         ),
         ("0\r\n\rx", Then::Silence, Wrong, "half of an end"),
+        ("2\r\nok\rx0\r\n\r\n", Then::Silence, Wrong, "half of the end of a chunk"),
+        ("10000000000000000\r\n\r\n", Then::Silence, Wrong, "nothing, for who counts to 64 bits"),
         ("0\r\nno field\r\n\r\n", Then::Silence, Wrong, "trailers that are none"),
         ("0\r\na: b\n\nHTTP/1.1 200 OK\r\n\r\n", Then::Silence, Wrong, "an answer inside trailers"),
     ] {
