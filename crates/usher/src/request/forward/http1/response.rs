@@ -23,21 +23,14 @@ const EMPTY_LINES: usize = 2;
 /// Takes one head from the beginning of `input`, if all of it has come. Its values are parts of
 /// `input`.
 pub(super) fn parse(input: &mut Bytes) -> Result<Option<Response<()>>, Http1Error> {
-    let mut lines = 0;
-    while let Some(end) = [&b"\r\n"[..], b"\n"].iter().find(|end| input.starts_with(end)) {
-        lines += 1;
-        if lines > EMPTY_LINES {
-            return Err(Http1Error::Malformed("begins with empty lines"));
-        }
-        input.advance(end.len());
-    }
+    let begins = input.get(empty_lines(input)?..).unwrap_or_default();
     let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let mut rules = ParserConfig::default();
     rules.allow_spaces_after_header_name_in_responses(true); // RFC 9112 §5.1
-    let read = rules.parse_response_with_uninit_headers(&mut parsed, input, &mut fields);
+    let read = rules.parse_response_with_uninit_headers(&mut parsed, begins, &mut fields);
     let octets = match read.map_err(Http1Error::Fields)? {
-        Status::Complete(octets) if octets <= HEAD => octets,
+        Status::Complete(octets) if octets <= HEAD => input.len() - begins.len() + octets,
         Status::Partial if input.len() <= HEAD => return Ok(None),
         Status::Complete(_) | Status::Partial => {
             return Err(Http1Error::Malformed("has too long a head"));
@@ -59,6 +52,19 @@ pub(super) fn parse(input: &mut Bytes) -> Result<Option<Response<()>>, Http1Erro
     *answer.headers_mut() = map(parsed.headers, input)?;
     input.advance(octets);
     Ok(Some(answer))
+}
+
+/// Octets of the empty lines at the beginning. They are counted anew each time, and not taken: too many
+/// are too many however they come.
+fn empty_lines(input: &[u8]) -> Result<usize, Http1Error> {
+    let (mut rest, mut lines) = (input, 0);
+    while let Some(next) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) {
+        (rest, lines) = (next, lines + 1);
+        if lines > EMPTY_LINES {
+            return Err(Http1Error::Malformed("begins with empty lines"));
+        }
+    }
+    Ok(input.len() - rest.len())
 }
 
 /// How the body of an answer ends (RFC 9112 §6.3).

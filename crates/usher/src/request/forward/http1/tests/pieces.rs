@@ -58,3 +58,16 @@ proptest! {
         prop_assert!(met.windows(2).all(|two| two[0] == two[1]), "{:?}: {:?}", answer, met);
     }
 }
+
+#[test]
+fn too_many_empty_lines_are_too_many_however_they_come() {
+    for (lines, is_answer) in [("\r\n\n", true), ("\r\n\r\n\r\n", false), ("\n\r\n\n", false)] {
+        let answer = format!("{lines}HTTP/1.1 204 No Content\r\n\r\n");
+        for piece in [answer.len(), 1, 2, 3] {
+            let runtime = Builder::new_current_thread().build().unwrap();
+            let said = heard(asked(Method::GET), answer.as_bytes(), piece, Then::End);
+            let (_, _, heard) = runtime.block_on(said);
+            assert_eq!(heard.is_ok(), is_answer, "{lines:?} in pieces of {piece}");
+        }
+    }
+}
