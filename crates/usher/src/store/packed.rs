@@ -183,11 +183,15 @@ fn phrase(rest: &[u8], packed: &mut Vec<u8>) -> Option<usize> {
     Some(phrase.len())
 }
 
+/// How far back a string is looked for. A session of a thousand groups is packed in no time, too.
+const FARTHEST: usize = 4096;
+
 /// Takes the rest of a string that is whole somewhere before; how many octets of `rest` that are.
 fn repeated(before: &[u8], rest: &[u8], packed: &mut Vec<u8>) -> Option<usize> {
     before.ends_with(b"\"").then_some(())?;
     let length = rest.iter().take(REPEATED.end() + 1).position(|octet| *octet == b'"')?;
     let string = rest.get(..length).filter(|it| REPEATED.contains(&it.len()))?;
+    let before = before.get(before.len().saturating_sub(FARTHEST)..).unwrap_or_default();
     let from = before.windows(length).rposition(|it| it == string)?;
     let [far, near] = u16::try_from(before.len() - from).ok()?.to_be_bytes();
     packed.extend([SAME, far, near, u8::try_from(length).ok()?]);

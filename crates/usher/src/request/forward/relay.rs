@@ -241,6 +241,8 @@ struct Direction {
     waiting: Vec<u8>,
     sent: usize,
     carried: u64,
+    /// Some of it may not have left yet.
+    is_flush_due: bool,
     source_ended: bool,
     finished: bool,
 }
@@ -259,7 +261,6 @@ impl Direction {
         if self.finished {
             return Poll::Ready(Ok(()));
         }
-        let mut wrote = false;
         loop {
             while let Some(rest) = self.waiting.get(self.sent..).filter(|rest| !rest.is_empty()) {
                 match Pin::new(&mut *sink).poll_write(cx, rest) {
@@ -267,7 +268,7 @@ impl Direction {
                     Poll::Ready(Ok(n)) => {
                         self.sent += n;
                         self.carried += n as u64;
-                        wrote = true;
+                        self.is_flush_due = true;
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Pending => return Poll::Pending,
@@ -283,8 +284,10 @@ impl Direction {
             match self.read(cx, source) {
                 Poll::Ready(result) => result?,
                 Poll::Pending => {
-                    if wrote {
-                        let _ = Pin::new(&mut *sink).poll_flush(cx)?;
+                    // TLS takes octets that its socket has no room for yet; they wait there until
+                    // somebody asks again.
+                    if self.is_flush_due && Pin::new(&mut *sink).poll_flush(cx)?.is_ready() {
+                        self.is_flush_due = false;
                     }
                     return Poll::Pending;
                 }
@@ -312,7 +315,13 @@ impl Direction {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use std::{
+        io,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
     use super::{AT_LEAST, Direction, Looks};
 
@@ -328,6 +337,53 @@ mod tests {
         assert!(looks.is_due(8), "something has");
         assert!(!looks.is_due(8));
         assert!(looks.is_due(7), "also where it is as it was once");
+    }
+
+    /// Takes what is written, and lets go of it at the second flush.
+    #[derive(Default)]
+    struct Holding {
+        held: usize,
+        flushes: usize,
+    }
+
+    impl AsyncWrite for Holding {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            octets: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.held += octets.len();
+            Poll::Ready(Ok(octets.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.flushes += 1;
+            if self.flushes == 1 {
+                cx.waker().wake_by_ref(); // there is room now
+                return Poll::Pending;
+            }
+            self.held = 0;
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_leaves_though_nothing_follows_it() {
+        let (mut near, mut source) = tokio::io::duplex(64);
+        near.write_all(b"and what is yours?").await.unwrap();
+        let (mut direction, mut sink, mut polls) = (Direction::default(), Holding::default(), 0);
+        let carried = std::future::poll_fn(|cx| {
+            polls += 1;
+            assert!(direction.poll(cx, &mut source, &mut sink).is_pending(), "the source is open");
+            if polls < 3 { Poll::Pending } else { Poll::Ready(()) }
+        });
+        let again = tokio::time::timeout(std::time::Duration::from_millis(1), carried);
+        let _nobody_wakes_it_a_third_time = again.await;
+        assert_eq!((sink.held, sink.flushes), (0, 2), "all of it has left, and is flushed no more");
     }
 
     #[tokio::test]

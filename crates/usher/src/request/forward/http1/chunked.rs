@@ -8,6 +8,9 @@ use super::{error::Http1Error, fields};
 /// Extensions of all chunks of a body together: nobody needs any, and they are not passed on.
 const EXTENSIONS: usize = 16 * 1024;
 
+/// Zeros in front of one size and blanks behind it: some write sizes of one length for all chunks.
+const PADDING: u8 = 32;
+
 /// Octets of trailers.
 const TRAILERS: usize = 16 * 1024;
 
@@ -16,6 +19,8 @@ const TRAILERS: usize = 16 * 1024;
 pub(super) struct Chunked {
     at: At,
     extensions: usize,
+    /// Of this chunk's size.
+    padding: u8,
     trailers: Vec<u8>,
 }
 
@@ -80,12 +85,12 @@ impl Chunked {
         Ok(match (self.at, octet) {
             (At::Size(size), digit) if digit.is_ascii_hexdigit() => {
                 if size == Some(0) {
-                    self.count_extension()?; // zeros in front say nothing
+                    self.count_padding()?;
                 }
                 At::Size(Some(more(size, digit)?))
             }
             (At::Size(Some(size)) | At::AfterSize(size), b' ' | b'\t') => {
-                self.count_extension()?;
+                self.count_padding()?;
                 At::AfterSize(size)
             }
             (At::Size(Some(size)) | At::AfterSize(size), b';') => At::Extension(size),
@@ -102,7 +107,10 @@ impl Chunked {
             (At::SizeEnd(0), b'\n') => At::TrailersOrEnd,
             (At::SizeEnd(size), b'\n') => At::Data(size),
             (At::DataReturn, b'\r') => At::DataEnd,
-            (At::DataEnd, b'\n') => At::Size(None),
+            (At::DataEnd, b'\n') => {
+                self.padding = 0;
+                At::Size(None)
+            }
             (At::TrailersOrEnd, b'\r') => At::End,
             (At::End, b'\n') => At::Done,
             (At::TrailersOrEnd | At::Trailers, octet) => self.trailer(octet)?,
@@ -118,6 +126,14 @@ impl Chunked {
                 _,
             ) => return Err(Http1Error::Malformed("has a chunk that is none")),
         })
+    }
+
+    fn count_padding(&mut self) -> Result<(), Http1Error> {
+        self.padding += 1;
+        match self.padding > PADDING {
+            true => Err(Http1Error::Malformed("has a chunk size that never ends")),
+            false => Ok(()),
+        }
     }
 
     fn count_extension(&mut self) -> Result<(), Http1Error> {

@@ -12,7 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    task::{coop::has_budget_remaining, unconstrained},
+    task::unconstrained,
 };
 
 use super::{
@@ -214,10 +214,8 @@ where
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Err(self.why(Http1Error::Io(error))));
                 }
-                // Nothing is sent any more, and nothing has come.
-                Poll::Pending if self.broken.is_some() && has_budget_remaining() => {
-                    return Poll::Ready(Err(self.why(Http1Error::Ended)));
-                }
+                // Where nothing is sent any more either the end is heard of here, behind an answer
+                // that may be on its way.
                 Poll::Pending => return Poll::Pending,
             }
         }
