@@ -28,7 +28,9 @@ request, divided by what was done. Each contender is warmed up, and asked 400 th
 answer is the app's, over kept connections, and a service is asked exactly once per request.
 Where the profile is `dist`, usher is what `cargo xtask dist` builds (decision 0114). It runs as the guide sets it up: a session cookie, a policy by e-mail, identity fields and a
 signed assertion to the app, two records per request into a file. The peers run one worker without
-an access log; those that ask no service do no identity work at all. Clients offer TLS 1.3 with
+an access log; those that ask no service do no identity work at all. *usher's libraries alone* are TLS
+and HTTP of the same crates with the library's own client and nothing of usher, for small answers: what
+is above them is usher's own. Clients offer TLS 1.3 with
 AES-128-GCM and X25519 only. Figures are medians, with the least and the most.
 ";
 
