@@ -1,6 +1,11 @@
 //! Both directions at once, and one exchange after another.
 
-use std::{future::poll_fn, io, pin::pin, task::Poll};
+use std::{
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -8,7 +13,9 @@ use http::{HeaderValue, Method, Request, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    io::{
+        AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
+    },
     sync::mpsc,
     task::consume_budget,
 };
@@ -271,4 +278,52 @@ async fn a_film_comes_in_large_pieces() {
     assert_eq!(largest, 256 * 1024);
     assert!(client.finish());
     assert_eq!(client.held(), 0, "an idle connection holds no room");
+}
+
+/// Nothing can be written, and what has come is told at the third look.
+struct Torn(usize);
+
+impl AsyncRead for Torn {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0 += 1;
+        if self.0 < 3 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        room.put_slice(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n");
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Torn {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// RFC 9112 §9.5: a readiness that has not been heard of is no word that nothing came.
+#[tokio::test]
+async fn an_answer_behind_a_failed_write_is_waited_for() {
+    let mut client = Connection::new(Torn(0));
+    let mut request = Some(Box::new(asked(Method::GET)));
+    let answer = poll_fn(|cx| {
+        if let Some(request) = request.take() {
+            client.start(request, cx).expect("nothing has come");
+        }
+        client.poll_head(cx)
+    });
+    assert_eq!(answer.await.unwrap().status(), 413);
+    assert!(!client.finish(), "no other request can be sent");
 }
