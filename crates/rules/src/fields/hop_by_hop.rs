@@ -90,7 +90,7 @@ fn has_token(fields: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 }
 
 /// The elements of a list (RFC 9110 §5.6.1). One that is no text must not hide its neighbours.
-fn elements<'f>(fields: &'f HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'f [u8]> {
+pub fn elements<'f>(fields: &'f HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'f [u8]> {
     let lines = fields.get_all(name).into_iter();
     lines.flat_map(|line| line.as_bytes().split(|octet| *octet == b',')).map(<[u8]>::trim_ascii)
 }

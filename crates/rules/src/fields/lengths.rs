@@ -1,5 +1,7 @@
 use http::{HeaderMap, HeaderValue, header};
 
+use super::elements;
+
 /// Makes one line of equal values of `Content-Length` (RFC 9110 §8.6): who stands behind us may
 /// take the first or the last.
 ///
@@ -14,20 +16,30 @@ pub fn one_length(fields: &mut HeaderMap) -> Result<(), DifferentLengths> {
         let is_number = first.as_bytes().iter().all(u8::is_ascii_digit) && !first.is_empty();
         return if is_number { Ok(()) } else { Err(DifferentLengths) };
     }
-    let mut lengths = fields
-        .get_all(header::CONTENT_LENGTH)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-        .map(|text| std::str::from_utf8(text.trim_ascii()).unwrap_or_default());
+    if let Some(length) = length(fields)? {
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(())
+}
+
+/// The length that all lines and all their parts say; `None` where there is no line.
+///
+/// # Errors
+///
+/// Values that differ, are no numbers or can't be counted in 64 bits (RFC 9112 §6.3).
+pub fn length(fields: &HeaderMap) -> Result<Option<u64>, DifferentLengths> {
+    // `FromStr` takes a sign as well.
     let number = |text: &str| {
         text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten()
     };
-    let length = lengths.next().and_then(number).ok_or(DifferentLengths)?;
-    if lengths.any(|other| number(other) != Some(length)) {
-        return Err(DifferentLengths);
+    let mut length = None;
+    for part in elements(fields, &header::CONTENT_LENGTH) {
+        let said = std::str::from_utf8(part).ok().and_then(number).ok_or(DifferentLengths)?;
+        if *length.get_or_insert(said) != said {
+            return Err(DifferentLengths);
+        }
     }
-    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    Ok(())
+    Ok(length)
 }
 
 /// A message says in two ways where it ends.

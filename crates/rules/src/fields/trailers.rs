@@ -94,6 +94,11 @@ pub fn clean_trailers<'a>(
     }
 }
 
+/// May a field of that name stand behind a body at all (RFC 9110 §6.5.1), whosever it is?
+pub fn may_stand_behind(name: &HeaderName) -> bool {
+    !is_forbidden(name.as_str())
+}
+
 fn is_forbidden(name: &str) -> bool {
     NOT_IN_TRAILERS.iter().any(|theirs| {
         spelling::is_same(name, theirs) || theirs.ends_with('-') && spelling::begins(name, theirs)

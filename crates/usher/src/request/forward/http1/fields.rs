@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use httparse::{Header, Status};
+use usher_rules::fields::elements;
 
 use super::error::Http1Error;
 
@@ -10,44 +11,16 @@ use super::error::Http1Error;
 pub(super) const FIELDS: usize = 100;
 
 /// Does `Connection` list this option (RFC 9110 §7.6.1)?
-fn lists(value: &HeaderValue, option: &[u8]) -> bool {
-    value.as_bytes().split(|octet| *octet == b',').any(|one| {
-        let one = one.trim_ascii();
-        one.eq_ignore_ascii_case(option)
-    })
+fn lists(fields: &HeaderMap, option: &[u8]) -> bool {
+    elements(fields, &header::CONNECTION).any(|one| one.eq_ignore_ascii_case(option))
 }
 
-pub(super) fn asks_to_close(value: &HeaderValue) -> bool {
-    lists(value, b"close")
+pub(super) fn asks_to_close(fields: &HeaderMap) -> bool {
+    lists(fields, b"close")
 }
 
-pub(super) fn asks_to_keep(value: &HeaderValue) -> bool {
-    lists(value, b"keep-alive")
-}
-
-/// The length that all lines and all their parts say, where they say the same one (RFC 9112 §6.3).
-pub(super) fn length_of(fields: &HeaderMap) -> Option<u64> {
-    let mut length = None;
-    for line in fields.get_all(header::CONTENT_LENGTH) {
-        for part in line.as_bytes().split(|octet| *octet == b',') {
-            let said = number(part.trim_ascii())?;
-            if *length.get_or_insert(said) != said {
-                return None;
-            }
-        }
-    }
-    length
-}
-
-/// Digits alone: `FromStr` takes a sign as well.
-fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |number, digit| {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
+pub(super) fn asks_to_keep(fields: &HeaderMap) -> bool {
+    lists(fields, b"keep-alive")
 }
 
 /// Fields whose values are parts of `input`, in which they stand.
@@ -77,7 +50,9 @@ pub(super) fn trailers(input: &Bytes) -> Result<HeaderMap, Http1Error> {
 mod tests {
     use http::{HeaderMap, HeaderValue, header};
 
-    use super::{asks_to_close, length_of};
+    use usher_rules::fields::length;
+
+    use super::asks_to_close;
 
     #[test]
     fn lengths_agree_or_are_none() {
@@ -101,7 +76,9 @@ mod tests {
             for line in lines {
                 fields.append(header::CONTENT_LENGTH, HeaderValue::from_static(line));
             }
-            assert_eq!(length_of(&fields), expected, "{lines:?}: {why}");
+            let is_wrong = !lines.is_empty() && expected.is_none();
+            assert_eq!(length(&fields).ok().flatten(), expected, "{lines:?}: {why}");
+            assert_eq!(length(&fields).is_err(), is_wrong, "{lines:?}: {why}");
         }
     }
 
@@ -114,7 +91,9 @@ mod tests {
             ("closed", false),
             ("", false),
         ] {
-            assert_eq!(asks_to_close(&HeaderValue::from_static(value)), expected, "{value}");
+            let fields =
+                HeaderMap::from_iter([(header::CONNECTION, HeaderValue::from_static(value))]);
+            assert_eq!(asks_to_close(&fields), expected, "{value}");
         }
     }
 }

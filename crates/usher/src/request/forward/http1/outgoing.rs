@@ -8,9 +8,10 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use http::{HeaderMap, HeaderName, header, request};
+use http::{HeaderMap, HeaderName, request};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite};
+use usher_rules::fields::may_stand_behind;
 
 use super::{
     error::Http1Error,
@@ -222,24 +223,4 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Outgoing<B> {
         let behind = self.behind.get(octets - of_gathered - of_piece..);
         self.behind = behind.unwrap_or_default();
     }
-}
-
-/// Fields that say how a message is framed, routed or judged come too late behind it
-/// (RFC 9110 §6.5.1).
-fn may_stand_behind(name: &HeaderName) -> bool {
-    const NOT: [HeaderName; 12] = [
-        header::AUTHORIZATION,
-        header::CACHE_CONTROL,
-        header::CONTENT_ENCODING,
-        header::CONTENT_LENGTH,
-        header::CONTENT_RANGE,
-        header::CONTENT_TYPE,
-        header::HOST,
-        header::MAX_FORWARDS,
-        header::SET_COOKIE,
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-    ];
-    !NOT.contains(name)
 }

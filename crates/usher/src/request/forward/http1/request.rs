@@ -4,7 +4,9 @@ use std::io::Write as _;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
 
-use super::fields::{asks_to_close, length_of};
+use usher_rules::fields::length;
+
+use super::fields::asks_to_close;
 
 /// What is known of a request's body before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +63,7 @@ pub(super) fn write_head(head: &request::Parts, content: Content, out: &mut Vec<
             continue;
         }
         // Whoever asked for another protocol can't be sure of this one afterwards.
-        if *name == header::UPGRADE || (*name == header::CONNECTION && asks_to_close(value)) {
+        if *name == header::UPGRADE {
             next = Next::Close;
         }
         write_field(name, value, out);
@@ -70,7 +72,7 @@ pub(super) fn write_head(head: &request::Parts, content: Content, out: &mut Vec<
         write_framing(framing, out);
     }
     out.extend_from_slice(b"\r\n");
-    if head.method == Method::CONNECT {
+    if head.method == Method::CONNECT || asks_to_close(&head.headers) {
         next = Next::Close;
     }
     let trailers = if framing == Framing::Chunked { named(&head.headers) } else { Vec::new() };
@@ -90,9 +92,14 @@ fn framing(fields: &HeaderMap, content: Content) -> Framing {
     match content {
         Content::Nothing => Framing::Length(0),
         _ if fields.contains_key(header::TRANSFER_ENCODING) => Framing::Chunked,
-        Content::Octets(octets) => Framing::Length(length_of(fields).unwrap_or(octets)),
-        Content::Unknown => length_of(fields).map_or(Framing::Chunked, Framing::Length),
+        Content::Octets(octets) => Framing::Length(said(fields).unwrap_or(octets)),
+        Content::Unknown => said(fields).map_or(Framing::Chunked, Framing::Length),
     }
+}
+
+/// The length that the fields say, where they say one.
+fn said(fields: &HeaderMap) -> Option<u64> {
+    length(fields).ok().flatten()
 }
 
 /// Is it this line that says how the body is framed? A length of nothing stays where it was; one that

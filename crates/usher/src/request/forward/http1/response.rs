@@ -6,11 +6,12 @@ use bytes::{Buf as _, Bytes};
 use http::{Method, Response, StatusCode, Version, header};
 use httparse::{Header, ParserConfig, Status};
 use hyper::ext::ReasonPhrase;
+use usher_rules::fields::{DifferentLengths, length};
 
 use super::{
     decoder::Decoder,
     error::Http1Error,
-    fields::{FIELDS, asks_to_close, asks_to_keep, length_of, map},
+    fields::{FIELDS, asks_to_close, asks_to_keep, map},
     request::Next,
 };
 
@@ -90,12 +91,10 @@ pub(super) fn framing(answer: &Response<()>, asked: &Method) -> Result<Decoder, 
             false => Decoder::until_end(),
         });
     }
-    match length_of(fields) {
-        Some(octets) => Ok(Decoder::length(octets)),
-        None if fields.contains_key(header::CONTENT_LENGTH) => {
-            Err(Http1Error::Malformed("has a length that is none, or two"))
-        }
-        None => Ok(Decoder::until_end()),
+    match length(fields) {
+        Ok(Some(octets)) => Ok(Decoder::length(octets)),
+        Ok(None) => Ok(Decoder::until_end()),
+        Err(DifferentLengths) => Err(Http1Error::Malformed("has a length that is none, or two")),
     }
 }
 
@@ -103,14 +102,10 @@ pub(super) fn framing(answer: &Response<()>, asked: &Method) -> Result<Decoder, 
 /// stand beside each other somebody between here and there may have found another end (§6.1).
 pub(super) fn next(answer: &Response<()>) -> Next {
     let fields = answer.headers();
-    let (mut keeps, mut closes) = (answer.version() == Version::HTTP_11, false);
-    for options in fields.get_all(header::CONNECTION) {
-        keeps |= asks_to_keep(options);
-        closes |= asks_to_close(options);
-    }
+    let keeps = answer.version() == Version::HTTP_11 || asks_to_keep(fields);
     let is_framed_twice = fields.contains_key(header::TRANSFER_ENCODING)
         && fields.contains_key(header::CONTENT_LENGTH);
-    match keeps && !closes && !is_framed_twice {
+    match keeps && !asks_to_close(fields) && !is_framed_twice {
         true => Next::Another,
         false => Next::Close,
     }
