@@ -270,6 +270,32 @@ async fn a_post_is_never_sent_twice() {
     }
 }
 
+/// Its copy forgot who had named the host, and the next upstream got its own.
+#[tokio::test]
+async fn what_is_sent_again_keeps_the_host_that_its_client_named() {
+    let rude = Upstream::start(async move |exchange: &mut Exchange| {
+        exchange.body().await?;
+        Err(std::io::ErrorKind::ConnectionReset.into())
+    });
+    let hosts = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&hosts);
+    let good = Upstream::start(async move |exchange: &mut Exchange| {
+        shared.lock().unwrap().push(exchange.field("host").unwrap_or_default());
+        exchange.reply(200, "", b"here").await
+    });
+    let to = [http(rude.address), http(good.address)];
+    let named_by_client = "  host_rewrite_header: x-wanted\n";
+    let server = TestServer::open(&config(&[route("tv.test", &to, named_by_client)])).await;
+    let mut browser = server.browser();
+    for _ in 0..2 {
+        // whoever's turn it is, the good one answers
+        let fields = [("x-wanted", "named.test")];
+        let seen = browser.send(Method::GET, "https://tv.test/", &fields, "").await;
+        assert_eq!(seen.body, "here");
+    }
+    assert_eq!(*hosts.lock().unwrap(), ["named.test", "named.test"]);
+}
+
 #[tokio::test]
 async fn each_policy_has_its_effect() {
     let (a, b) = (named("a"), named("b"));

@@ -4,6 +4,7 @@ use http::{HeaderValue, Request, Uri, Version, header, uri::Scheme as UriScheme}
 use usher_rules::{names::Scheme, plan::Target};
 
 use super::{ForwardError, RequestBody, attempt::Carrier, exchange::Failure, shared::Repeatable};
+use crate::request::shape::NamedByClient;
 
 /// The form in which this connection takes a request: HTTP/2 has `:authority` (RFC 9113 §8.3.1).
 pub(super) fn for_carrier(
@@ -63,25 +64,24 @@ pub(super) fn copy(request: &Request<RequestBody>) -> Option<Box<Request<Request
         *again.method_mut() = request.method().clone();
         *again.uri_mut() = request.uri().clone();
         *again.headers_mut() = request.headers().clone();
+        if let Some(named) = request.extensions().get::<NamedByClient>() {
+            again.extensions_mut().insert(*named);
+        }
         again
     })
 }
 
-pub(super) fn may_repeat(error: &ForwardError, repeatable: Repeatable) -> bool {
+fn may_repeat(error: &ForwardError, repeatable: Repeatable) -> bool {
     let may_be_done_twice = repeatable == Repeatable::Yes;
     matches!(error, ForwardError::Refused { .. })
         || (may_be_done_twice && matches!(error, ForwardError::Closed { .. }))
 }
 
-/// The request for another connection, or the failure.
-pub(super) fn again_or_not(
-    failure: Failure,
-    again: Option<Box<Request<RequestBody>>>,
-    repeatable: Repeatable,
-) -> Result<Box<Request<RequestBody>>, Failure> {
-    match (failure.unsent, again) {
-        (Some(unsent), _) => Ok(unsent),
-        (None, Some(again)) if may_repeat(&failure.error, repeatable) => Ok(again),
-        (None, _) => Err(Failure { error: failure.error, unsent: None }),
+impl Failure {
+    /// Takes what may be sent again for what was not sent.
+    pub(super) fn into_repeated(self, repeatable: Repeatable) -> Self {
+        let Self { error, unsent, begun } = self;
+        let again = begun.filter(|_| may_repeat(&error, repeatable));
+        Self { error, unsent: unsent.or(again), begun: None }
     }
 }

@@ -11,7 +11,7 @@ use usher_rules::{
 
 use super::{
     ForwardError, Opened, RequestBody, UpstreamIo,
-    again::{again_or_not, copy, for_carrier, may_repeat, repeatable},
+    again::{for_carrier, repeatable},
     body::Source,
     breakers::{Breakers, Full, Taken},
     choose::{ConnectTimeout, Health, Pick},
@@ -93,7 +93,6 @@ impl Attempt<'_> {
         let mut is_first = true;
         let (kept, place) = self.kept(repeatable).await?;
         if let Some(kept) = kept {
-            let again = copy(&request);
             let request_for = for_carrier(request, &kept, self.target);
             match kept.exchange(request_for, wait).await {
                 Ok(answered) => {
@@ -103,29 +102,29 @@ impl Attempt<'_> {
                 // A kept connection that the upstream had just closed: once more, on a new one.
                 Err(failure) => {
                     is_first = failure.unsent.is_some();
-                    request = again_or_not(failure, again, repeatable)?;
+                    let mut failure = failure.into_repeated(repeatable);
+                    request = failure.unsent.take().ok_or(failure)?;
                 }
             }
         }
-        let again = is_first.then(|| copy(&request)).flatten();
+        let again = is_first.then_some(repeatable);
         // On the heap: most requests find a connection.
-        match Box::pin(self.on_a_new_one(request, (again, repeatable), place, wait)).await {
+        match Box::pin(self.on_a_new_one(request, again, place, wait)).await {
             // Not begun, and nobody else to ask: once more here (RFC 9113 §8.7).
-            Err(Failure { error: ForwardError::Refused { .. }, unsent: Some(again) })
+            Err(Failure { error: ForwardError::Refused { .. }, unsent: Some(again), .. })
                 if is_first && !self.can_go_on =>
             {
-                Box::pin(self.on_a_new_one(again, (None, repeatable), None, wait)).await
+                Box::pin(self.on_a_new_one(again, None, None, wait)).await
             }
             answered => answered,
         }
     }
 
-    /// Over a connection that is made for it. What failed comes back where it may be sent again, if
-    /// there is a copy of it, `again`.
+    /// Over a connection that is made for it. What failed comes back where it may be sent `again`.
     async fn on_a_new_one(
         &self,
         request: Box<Request<RequestBody>>,
-        (again, repeatable): (Option<Box<Request<RequestBody>>>, Repeatable),
+        again: Option<Repeatable>,
         place: Option<Taken>,
         wait: &Wait<'_>,
     ) -> Result<Response<Source>, Failure> {
@@ -143,9 +142,10 @@ impl Attempt<'_> {
                 if matches!(failure.error, ForwardError::Closed { .. }) {
                     self.health.hung_up(Instant::now());
                 }
-                let Failure { error, unsent } = failure;
-                let again = again.filter(|_| may_repeat(&error, repeatable));
-                Err(Failure { error, unsent: unsent.or(again) })
+                Err(match again {
+                    Some(repeatable) => failure.into_repeated(repeatable),
+                    None => failure,
+                })
             }
         }
     }

@@ -16,9 +16,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use usher_rules::plan::Plan;
 
 use super::{
-    ForwardError, Http1Error, RequestBody, SharedRecheck, StreamLimits, Upgraded, Upload,
-    UpstreamBody, UpstreamIo,
-    again::origin_form,
+    ForwardError, RequestBody, SharedRecheck, StreamLimits, Upgraded, Upload, UpstreamBody,
+    UpstreamIo,
+    again::{copy, origin_form},
     attempt::Carrier,
     body::Source,
     choose::{Choosers, UnderWay},
@@ -110,8 +110,8 @@ impl Forwarder {
         mut under_way: UnderWay,
     ) -> Result<Sent, ForwardError> {
         let patience = standing.route().timeout.unwrap_or(Duration::from_secs(60));
-        let mut request = Some(request);
-        let answered = poll_fn(|cx| answered(&mut lease, &mut request, cx));
+        let mut asked = Asked::new(request);
+        let answered = poll_fn(|cx| asked.poll(&mut lease, cx));
         let response = tokio::time::timeout(patience, answered)
             .await
             .map_err(|_| ForwardError::HeadTimeout { after: patience })?
@@ -133,35 +133,59 @@ impl Forwarder {
     }
 }
 
-/// The head of an answer. First the request is taken, if it was not: a connection on which something
-/// has happened meanwhile gives it back.
-fn answered(
-    lease: &mut Lease,
-    request: &mut Option<Box<Request<RequestBody>>>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Response<()>, Failure>> {
-    if let Some(request) = request.take()
-        && let Err(unsent) = lease.connection.start(request, cx)
-    {
-        let source = Http1Error::Ended.into();
-        let unsent = Some(unsent);
-        return Poll::Ready(Err(Failure { error: ForwardError::Closed { source }, unsent }));
+/// A request for an HTTP/1.1 connection, which writes from it: so it is still there where it has to
+/// be sent again.
+struct Asked {
+    /// Until it has failed.
+    request: Option<Box<Request<RequestBody>>>,
+    /// Has it a body? That is gone once it was begun with.
+    has_body: bool,
+    is_begun: bool,
+}
+
+impl Asked {
+    fn new(request: Box<Request<RequestBody>>) -> Self {
+        let has_body = !matches!(request.body(), RequestBody::Empty);
+        Self { request: Some(request), has_body, is_begun: false }
     }
-    lease.connection.poll_head(cx).map_err(|error| {
-        let is_protocol = error.is_protocol();
-        let source = error.into();
-        Failure::from(match is_protocol {
-            true => ForwardError::Protocol { source },
-            false => ForwardError::Closed { source },
+
+    /// The head of the answer. First the request is begun with, if it was not: a connection on which
+    /// something has happened meanwhile takes nothing of it.
+    fn poll(
+        &mut self,
+        lease: &mut Lease,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<()>, Failure>> {
+        if !self.is_begun
+            && let Some(request) = &mut self.request
+        {
+            if let Err(error) = lease.connection.start(request, cx) {
+                let error = ForwardError::Closed { source: error.into() };
+                let unsent = self.request.take();
+                return Poll::Ready(Err(Failure { error, unsent, begun: None }));
+            }
+            self.is_begun = true;
+        }
+        lease.connection.poll_head(cx).map_err(|error| {
+            let is_protocol = error.is_protocol();
+            let source = error.into();
+            let error = match is_protocol {
+                true => ForwardError::Protocol { source },
+                false => ForwardError::Closed { source },
+            };
+            let begun = self.request.take().filter(|_| !self.has_body);
+            Failure { error, unsent: None, begun }
         })
-    })
+    }
 }
 
 /// An exchange that gave no answer.
 pub(super) struct Failure {
     pub error: ForwardError,
-    /// The request, where nothing of it was sent.
+    /// The request, where nothing of it was sent or it may be sent again.
     pub unsent: Option<Box<Request<RequestBody>>>,
+    /// The request, where some of it may have been sent; none that had a body.
+    pub begun: Option<Box<Request<RequestBody>>>,
 }
 
 /// The limits of the wait for a head; each has its own error.
@@ -200,9 +224,10 @@ impl Carrier {
             Self::Http1(lease) => driven(lease, request, wait).await,
             Self::Http2(stream) => multiplexed(stream, request, wait).await,
         };
-        answered.map_err(|Failure { error, unsent }| Failure {
+        answered.map_err(|Failure { error, unsent, begun }| Failure {
             error: blame(error, wait),
             unsent: unsent.map(origin_form),
+            begun: begun.map(origin_form),
         })
     }
 }
@@ -213,10 +238,10 @@ async fn driven(
     request: Box<Request<RequestBody>>,
     wait: &Wait<'_>,
 ) -> Result<Response<Source>, Failure> {
-    let (mut request, mut timer) = (Some(request), lease.timer.take());
+    let (mut asked, mut timer) = (Asked::new(request), lease.timer.take());
     let response = {
         let mut patience = HeadTimer::new(wait, &mut timer);
-        poll_fn(|cx| match answered(&mut lease, &mut request, cx) {
+        poll_fn(|cx| match asked.poll(&mut lease, cx) {
             Poll::Ready(answered) => Poll::Ready(answered),
             Poll::Pending => patience.poll(cx).map(|error| Err(error.into())),
         })
@@ -232,7 +257,7 @@ async fn multiplexed(
     request: Box<Request<RequestBody>>,
     wait: &Wait<'_>,
 ) -> Result<Response<Source>, Failure> {
-    let mut timer = None;
+    let (mut timer, again) = (None, copy(&request));
     let answered = {
         let mut answer = pin!(stream.sender.try_send_request(*request));
         let mut patience = HeadTimer::new(wait, &mut timer);
@@ -243,12 +268,16 @@ async fn multiplexed(
         })
         .await
     };
-    answered.map(|response| response.map(|incoming| Source::Http2 { incoming, _stream: stream }))
+    let answered = answered.map_err(|failure| match failure.unsent {
+        Some(_) => failure,
+        None => Failure { begun: again, ..failure },
+    })?;
+    Ok(answered.map(|incoming| Source::Http2 { incoming, _stream: stream }))
 }
 
 fn failure(mut error: TrySendError<Request<RequestBody>>) -> Failure {
     let unsent = error.take_message().map(Box::new);
-    Failure { error: classify(error.into_error()), unsent }
+    Failure { error: classify(error.into_error()), unsent, begun: None }
 }
 
 impl Failure {
@@ -256,13 +285,13 @@ impl Failure {
     /// route itself are reached.
     pub(super) fn unsent(error: ForwardError, request: Box<Request<RequestBody>>) -> Self {
         let is_full = matches!(error, ForwardError::Overflow { .. });
-        Self { error, unsent: (!is_full).then_some(request) }
+        Self { error, unsent: (!is_full).then_some(request), begun: None }
     }
 }
 
 impl From<ForwardError> for Failure {
     fn from(error: ForwardError) -> Self {
-        Self { error, unsent: None }
+        Self { error, unsent: None, begun: None }
     }
 }
 

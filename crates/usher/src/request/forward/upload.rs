@@ -55,9 +55,10 @@ impl Upload {
 }
 
 /// The client's body on its way to the upstream: streamed, counted, limited by silence only.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum RequestBody {
     /// There is none.
+    #[default]
     Empty,
     /// One that was read before, until it is sent.
     Whole(Option<Bytes>),

@@ -1,6 +1,6 @@
 use std::{
     io::Write,
-    mem::take,
+    mem::{replace, take},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -13,6 +13,9 @@ use crate::request::{EventField, EventName, catch};
 
 /// Lines are collected for so long before they are written together.
 const COLLECT: Duration = Duration::from_millis(20);
+
+/// A buffer that is larger than this is not kept for the next lines, in octets.
+const KEPT: usize = 1 << 20;
 
 /// What may wait for a slow reader, in octets. Beyond it records are dropped and counted, and the
 /// count is written as soon as there is room: a paused terminal must not stop the door.
@@ -46,6 +49,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: Vec<u8>,
+    /// Where the next lines go: what has room already is not grown, and copied, anew.
+    spare: Vec<u8>,
     writing: bool,
     dropped: u64,
     /// Since when there was no room.
@@ -157,7 +162,8 @@ impl Shared {
         let (mut queue, _) =
             self.changed.wait_timeout(queue, COLLECT).unwrap_or_else(PoisonError::into_inner);
         queue.writing = true;
-        let mut batch = take(&mut queue.waiting);
+        let next = take(&mut queue.spare);
+        let mut batch = replace(&mut queue.waiting, next);
         let dropped = take(&mut queue.dropped);
         if let Some(since) = queue.since.take() {
             let said = [
@@ -170,12 +176,14 @@ impl Shared {
         Some(batch)
     }
 
-    /// A batch is out; its buffer serves again where it is not huge.
+    /// A batch is out; its buffer serves again where it is neither huge nor nearly empty, as after a
+    /// burst.
     fn written(&self, mut batch: Vec<u8>) {
+        let serves = batch.capacity() <= KEPT && batch.len() >= batch.capacity() / 8;
         batch.clear();
         let mut queue = self.lock();
-        if queue.waiting.capacity() == 0 && batch.capacity() <= 1 << 20 {
-            queue.waiting = batch;
+        if serves {
+            queue.spare = batch;
         }
         queue.writing = false;
         drop(queue);

@@ -3,6 +3,7 @@
 use std::{
     future::poll_fn,
     io,
+    mem::take,
     pin::{Pin, pin},
     task::{Context, Poll, Waker, ready},
 };
@@ -116,7 +117,7 @@ impl<Io, B> Connection<Io, B> {
 impl<Io, B> Connection<Io, B>
 where
     Io: AsyncRead + AsyncWrite + Unpin,
-    B: Body<Data = Bytes, Error = io::Error> + Unpin,
+    B: Body<Data = Bytes, Error = io::Error> + Default + Unpin,
 {
     /// Could it take a request? Looks at what the upstream has done meanwhile, which costs no system
     /// call unless it has done something.
@@ -132,23 +133,24 @@ where
         pin!(unconstrained(read)).poll(cx).is_pending()
     }
 
-    /// Takes a request, which is sent by [`Connection::poll_head`].
+    /// Takes a request's body and a copy of its head as it is written, which is sent by
+    /// [`Connection::poll_head`].
     ///
     /// # Errors
     ///
-    /// The request, nothing of which was sent: the upstream has closed the connection or said
-    /// something that nobody asked for.
+    /// Nothing was taken: the upstream has closed the connection or said something that nobody asked
+    /// for.
     pub(crate) fn start(
         &mut self,
-        request: Box<Request<B>>,
+        request: &mut Request<B>,
         cx: &mut Context<'_>,
-    ) -> Result<(), Box<Request<B>>> {
+    ) -> Result<(), Http1Error> {
         if !matches!(self.at, At::Idle) || !self.is_silent(cx) {
-            return Err(request);
+            return Err(Http1Error::Ended);
         }
-        let (head, body) = request.into_parts();
-        self.next = self.outgoing.begin(&head, body);
-        self.method = head.method;
+        let body = take(request.body_mut());
+        self.next = self.outgoing.begin(request, body);
+        self.method = request.method().clone();
         self.at = At::Head { interim: 0, looked_at: 0 };
         Ok(())
     }

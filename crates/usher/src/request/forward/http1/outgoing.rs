@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use http::{HeaderMap, HeaderName, request};
+use http::{HeaderMap, HeaderName, Request};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite};
 use usher_rules::fields::may_stand_behind;
@@ -79,7 +79,7 @@ impl<B> Outgoing<B> {
 
 impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Outgoing<B> {
     /// Takes the next request, whose head is written into memory.
-    pub(super) fn begin(&mut self, head: &request::Parts, body: B) -> Next {
+    pub(super) fn begin(&mut self, head: &Request<B>, body: B) -> Next {
         let content = match (body.is_end_stream(), body.size_hint().exact()) {
             (true, _) => Content::Nothing,
             (false, Some(octets)) => Content::Octets(octets),

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 
 use usher_rules::fields::length;
 
@@ -46,14 +46,14 @@ pub(super) enum Next {
 
 /// Writes request line and fields behind what `out` has. A value can't hold an end of a line, nor a
 /// target or a name: their types see to that.
-pub(super) fn write_head(head: &request::Parts, content: Content, out: &mut Vec<u8>) -> Announced {
-    let framing = framing(&head.headers, content);
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    for part in [head.method.as_str(), " ", path, " HTTP/1.1\r\n"] {
+pub(super) fn write_head<B>(head: &Request<B>, content: Content, out: &mut Vec<u8>) -> Announced {
+    let framing = framing(head.headers(), content);
+    let path = head.uri().path_and_query().map_or("/", |path| path.as_str());
+    for part in [head.method().as_str(), " ", path, " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
     let (mut is_framed, mut next) = (false, Next::Another);
-    for (name, value) in &head.headers {
+    for (name, value) in head.headers() {
         if *name == header::TRANSFER_ENCODING || *name == header::CONTENT_LENGTH {
             // One of them, once: two framings would be one too many (RFC 9112 §6.3).
             if !is_framed && is_of(framing, content, name, value) {
@@ -72,10 +72,10 @@ pub(super) fn write_head(head: &request::Parts, content: Content, out: &mut Vec<
         write_framing(framing, out);
     }
     out.extend_from_slice(b"\r\n");
-    if head.method == Method::CONNECT || asks_to_close(&head.headers) {
+    if *head.method() == Method::CONNECT || asks_to_close(head.headers()) {
         next = Next::Close;
     }
-    let trailers = if framing == Framing::Chunked { named(&head.headers) } else { Vec::new() };
+    let trailers = if framing == Framing::Chunked { named(head.headers()) } else { Vec::new() };
     Announced { framing, trailers, next }
 }
 

@@ -1,12 +1,12 @@
 use std::{
     io::{self, Write},
-    sync::mpsc,
+    sync::{Condvar, Mutex, mpsc},
 };
 
 use usher_lab::{clock::TurnedClock, lines::Lines as Read};
 use usher_rules::{plan::Level, time::Clock as _};
 
-use super::{Format, Log, Sink as _};
+use super::{Format, KEPT, Log, Shared, Sink as _, WAITING};
 use crate::request::{EventField, EventName, catch, note_panics, record::Recorder};
 
 fn put(lines: &Log, text: &str) {
@@ -117,4 +117,32 @@ fn the_last_line_before_the_end_is_written() {
     put(&lines, "the end");
     drop(lines);
     assert_eq!(out.text(), "the end\n");
+}
+
+#[test]
+fn a_buffer_serves_again_where_it_is_neither_huge_nor_nearly_empty() {
+    for (octets, capacity, serves, why) in [
+        (900, 1000, true, "full"),
+        (125, 1000, true, "an eighth of it"),
+        (124, 1000, false, "nearly empty, as after a burst"),
+        (KEPT, KEPT, true, "the largest"),
+        (KEPT, KEPT + 1, false, "huge"),
+    ] {
+        let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), most: WAITING };
+        let mut batch = Vec::with_capacity(capacity);
+        batch.resize(octets, b'a');
+        shared.written(batch);
+        let spare = shared.lock().spare.capacity();
+        assert_eq!(spare, if serves { capacity } else { 0 }, "{why}");
+    }
+}
+
+#[test]
+fn lines_that_come_while_others_are_written_have_room_already() {
+    let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), most: WAITING };
+    shared.written(vec![b'a'; 4096]);
+    shared.lock().waiting = b"first\n".to_vec();
+    assert_eq!(shared.next_batch(Format::Json).unwrap(), b"first\n");
+    let queue = shared.lock();
+    assert!(queue.waiting.is_empty() && queue.waiting.capacity() >= 4096);
 }

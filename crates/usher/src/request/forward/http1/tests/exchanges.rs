@@ -41,7 +41,7 @@ fn post(body: Content) -> Request<Content> {
 }
 
 async fn refused(client: &mut Client) -> bool {
-    poll_fn(|cx| Poll::Ready(client.start(Box::new(asked(Method::GET)), cx).is_err())).await
+    poll_fn(|cx| Poll::Ready(client.start(&mut asked(Method::GET), cx).is_err())).await
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_busy_task_finds_an_answer_that_nobody_asked_for_as_well() {
     far.write_all(OK).await.unwrap();
     poll_fn(|cx| {
         while pin!(consume_budget()).poll(cx).is_ready() {}
-        assert!(!client.is_alive() && client.start(Box::new(asked(Method::GET)), cx).is_err());
+        assert!(!client.is_alive() && client.start(&mut asked(Method::GET), cx).is_err());
         Poll::Ready(())
     })
     .await;
@@ -179,17 +179,11 @@ async fn an_upload_that_breaks_or_lies_is_an_error_of_the_request() {
             feed.send(piece.map(Bytes::from_static).map_err(io::Error::from)).unwrap();
         }
         drop(feed);
-        let mut request = Box::new(post(body));
+        let mut request = post(body);
         if let Some(length) = length {
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static(length));
         }
-        poll_fn(|cx| {
-            Poll::Ready(
-                client.start(std::mem::replace(&mut request, Box::new(asked(Method::GET))), cx),
-            )
-        })
-        .await
-        .unwrap();
+        poll_fn(|cx| Poll::Ready(client.start(&mut request, cx))).await.unwrap();
         let answer = poll_fn(|cx| client.poll_head(cx)).await;
         assert!(matches!(answer, Err(Http1Error::Body(_))), "{why}: {answer:?}");
         far.write_all(OK).await.unwrap();
@@ -317,10 +311,10 @@ impl AsyncWrite for Torn {
 #[tokio::test]
 async fn an_answer_behind_a_failed_write_is_waited_for() {
     let mut client = Connection::new(Torn(0));
-    let mut request = Some(Box::new(asked(Method::GET)));
+    let mut request = Some(asked(Method::GET));
     let answer = poll_fn(|cx| {
-        if let Some(request) = request.take() {
-            client.start(request, cx).expect("nothing has come");
+        if let Some(mut request) = request.take() {
+            client.start(&mut request, cx).expect("nothing has come");
         }
         client.poll_head(cx)
     });

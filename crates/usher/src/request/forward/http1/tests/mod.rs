@@ -45,10 +45,10 @@ fn asked(method: Method) -> Request<Content> {
 
 /// Takes the request and sends what can be sent before anything is answered.
 async fn sent(client: &mut Client, request: Request<Content>) {
-    let mut request = Some(Box::new(request));
+    let mut request = Some(request);
     poll_fn(|cx| {
-        if let Some(request) = request.take() {
-            client.start(request, cx).expect("nothing has come");
+        if let Some(mut request) = request.take() {
+            client.start(&mut request, cx).expect("nothing has come");
         }
         assert!(client.poll_head(cx).is_pending(), "nothing was answered");
         Poll::Ready(())
