@@ -22,7 +22,7 @@ use crate::{
     front_door::{FrontDoor, HOST, Setup},
     measure::upstream,
     options::Options,
-    process::files_at_most,
+    process::{files_at_most, pause},
     table::Table,
 };
 
@@ -35,6 +35,8 @@ const FLAT: f64 = 1.15;
 const OPEN: &str = "open.test";
 /// Small requests that everybody is asked before it counts.
 const FIRST: u32 = 5000;
+/// How long one is left alone before it is weighed.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// What there are many of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +79,7 @@ impl Many {
     pub const fn seconds(self) -> usize {
         match self {
             Self::Routes => 30,
-            Self::Sessions => 60,
+            Self::Sessions => 120,
             Self::Sockets => 90,
             Self::Readers => 60,
         }
@@ -220,6 +222,8 @@ struct Beside {
     door: FrontDoor,
     load: Load,
     held: Held,
+    /// KiB of its own before anybody came.
+    fresh: u64,
 }
 
 impl Scene<'_> {
@@ -237,12 +241,12 @@ impl Scene<'_> {
             }
         }
         // all three run now, and share the pages of the program alike
-        let empty = none.door.process.proportional()?;
+        let empty = none.weight(what)?;
         let mut kib = [0.0; 2];
         let mut open = counts;
         for ((beside, open), kib) in both.iter().zip(&mut open).zip(&mut kib) {
             *open = beside.held.open_now(*open)?;
-            let more = beside.door.process.proportional()?.saturating_sub(empty);
+            let more = beside.weight(what)?.saturating_sub(empty);
             #[expect(clippy::cast_precision_loss, reason = "for people to read")]
             let each = more as f64 / *open as f64;
             *kib = each;
@@ -271,16 +275,29 @@ impl Scene<'_> {
             self.runtime.block_on(sessions::begin(&setup.data(), count))?;
         }
         let door = setup.open()?;
+        pause(SETTLING);
+        let fresh = door.process.anonymous()?;
         let load = Load::new(folder, self.folder, &sign_in::cookie(&setup, &door)?)?;
         let client = Client::new(door.address, OPEN, certificate)?;
         load.warm_up(Scenario::Small1, door.address)?;
         let held = self.runtime.block_on(Held::open(what, count, &client))?;
         load.ask(crate::client::Protocol::Http1, door.address, FIRST)?;
-        Ok(Beside { door, load, held })
+        Ok(Beside { door, load, held, fresh })
     }
 }
 
 impl Beside {
+    /// KiB that it weighs. Routes and sessions are there from the start on, and are weighed before
+    /// anybody comes, with what the start has not let go of yet: a password is hashed in 19 MiB, which
+    /// a process keeps for a while, and which hid ten thousand sessions where one still had them and
+    /// another had not.
+    fn weight(&self, what: Many) -> Result<u64, Failure> {
+        match what {
+            Many::Routes | Many::Sessions => Ok(self.fresh),
+            Many::Sockets | Many::Readers => self.door.process.proportional(),
+        }
+    }
+
     /// CPU microseconds per small request.
     fn cost(&self) -> Result<f64, Failure> {
         let before = self.door.process.cpu()?;
