@@ -37,7 +37,7 @@ pub struct Setup<'a> {
     pub certificate: &'a Certificate,
     /// Where the route leads.
     pub upstream: SocketAddr,
-    /// Who may pass, as lines of the route.
+    /// Who may pass, as lines of the route; then more routes, and keys of the top level.
     pub policy: &'a str,
     /// The core to stay on; `None` leaves it to the scheduler.
     pub core: Option<u32>,
@@ -111,9 +111,9 @@ pub fn free_address() -> Result<SocketAddr, Failure> {
         .map_err(Failure::io("a free port"))
 }
 
-/// Waits until somebody accepts connections there; at most ten seconds.
+/// Waits until somebody accepts connections there; at most a minute, for there may be much to read.
 pub fn await_port(address: SocketAddr, who: &mut Process, log: &Path) -> Result<(), Failure> {
-    for _ in 0..500 {
+    for _ in 0..3000 {
         if TcpStream::connect(address).is_ok() {
             return Ok(());
         }

@@ -40,12 +40,21 @@ impl Process {
 
     /// Proportional set size of the whole process tree now, in KiB (`proc(5)`, `smaps_rollup`).
     pub fn proportional(&self) -> Result<u64, Failure> {
+        self.rollup("Pss:")
+    }
+
+    /// Memory of the whole process tree now that is no file's, in KiB: what it has written itself.
+    pub fn anonymous(&self) -> Result<u64, Failure> {
+        self.rollup("Anonymous:")
+    }
+
+    fn rollup(&self, name: &str) -> Result<u64, Failure> {
         let own = tree(self.id())?;
         own.into_iter()
             .map(|id| {
                 let file = PathBuf::from(format!("/proc/{id}/smaps_rollup"));
                 let text = fs::read_to_string(&file).map_err(Failure::io("smaps_rollup"))?;
-                field(&text, "Pss:").ok_or(Failure::Proc(file))
+                field(&text, name).ok_or(Failure::Proc(file))
             })
             .sum()
     }
@@ -197,6 +206,7 @@ mod tests {
             assert!(!busy.ended());
         }
         assert!(busy.resident().unwrap() > 0);
+        assert!((1..=busy.resident().unwrap()).contains(&busy.anonymous().unwrap()));
         busy.forget_peak().unwrap();
         assert!(busy.peak().unwrap() >= busy.resident().unwrap() / 2);
     }

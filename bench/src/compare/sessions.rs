@@ -30,6 +30,7 @@ const LIFE: Duration = Duration::from_secs(14 * 3600);
 /// To be awaited wherever a runtime is: one of its own would not start inside another.
 pub async fn begin(data: &Path, count: u32) -> Result<(), Failure> {
     let store = Arc::new(Store::open(data).map_err(Failure::exchange("store"))?);
+    store.admit_at_most(usize::MAX); // whoever serves says how many it admits
     let now = now();
     let mut beginning = JoinSet::new();
     for nth in 0..count {

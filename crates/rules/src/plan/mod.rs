@@ -65,7 +65,7 @@ pub use route::{
     Action, Carried, HostField, HostOfPath, McpServer, PathCase, ResponseRewrite, Rewrite, Route,
     Target, Targets, Tunnel, UpstreamTls, UpstreamVerify,
 };
-pub use session_life::SessionLife;
+pub use session_life::{MOST_SESSIONS, SessionLife};
 pub use smtp::{Sender, Smtp, SmtpLogin, SmtpTls};
 pub use template::{Piece, RequestTemplate};
 
@@ -93,7 +93,7 @@ pub struct Plan {
     pub smtp: Option<Smtp>,
     /// The session cookie.
     pub cookie: CookiePolicy,
-    /// How long sessions live beside it, and when providers are asked again.
+    /// How long sessions live beside it, when providers are asked again, and how many there may be.
     pub sessions: SessionLife,
     /// Whose members look after people (`admin_groups`).
     pub admin_groups: Vec<Box<str>>,

@@ -2,7 +2,11 @@ use std::time::Duration;
 
 use crate::session::RecheckPolicy;
 
-/// What a session's life depends on beside [`CookiePolicy::expire`](super::CookiePolicy::expire).
+/// How many sessions there may be where `max_sessions` says nothing.
+pub const MOST_SESSIONS: usize = 50_000;
+
+/// What a session's life depends on beside [`CookiePolicy::expire`](super::CookiePolicy::expire),
+/// and how many there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionLife {
     /// When providers are asked again; `None`: never.
@@ -11,4 +15,6 @@ pub struct SessionLife {
     pub idle: Option<Duration>,
     /// How long what plays goes on when the session has run out (`stream_expiry_limit`).
     pub playing: Duration,
+    /// So many there may be, of everybody's (`max_sessions`).
+    pub most: usize,
 }

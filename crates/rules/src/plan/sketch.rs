@@ -65,6 +65,7 @@ impl Plan {
                 recheck: None,
                 idle: None,
                 playing: Duration::from_secs(4 * 3600),
+                most: super::MOST_SESSIONS,
             },
             admin_groups: Vec::new(),
             timeouts: Timeouts { read: None, idle: None },

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use usher_rules::{
     config::duration,
     plan::{
-        Action, Autocert, DownstreamMtls, HostField, HostPattern, KeptDecisions, PathMatch, Piece,
-        Plan, PolicyTest, Provider, Rewrite, Route, SignInBy, Smtp, UpstreamVerify,
+        Action, Autocert, DownstreamMtls, HostField, HostPattern, KeptDecisions, MOST_SESSIONS,
+        PathMatch, Piece, Plan, PolicyTest, Provider, Rewrite, Route, SignInBy, Smtp,
+        UpstreamVerify,
     },
     policy::Reason,
     time::UnixTime,
@@ -79,6 +80,9 @@ pub fn plan(plan: &Plan) -> String {
     }
     let cookie = &plan.cookie;
     writeln!(out, "cookie {} {}", cookie.name, duration::show(cookie.expire)).unwrap();
+    if plan.sessions.most != MOST_SESSIONS {
+        writeln!(out, "sessions: {} at most", plan.sessions.most).unwrap();
+    }
     let limit = |limit: Option<_>| limit.map_or_else(|| "none".to_owned(), duration::show);
     let timeouts = &plan.timeouts;
     writeln!(

@@ -141,6 +141,7 @@ pub const GLOBAL: &[Row] = &[
     ("builtin_passwords", "{}", "false", "true"),
     ("cookie_expire", "{}", "7h", "8h"),
     ("session_idle_timeout", "{}", "1h", "2h"),
+    ("max_sessions", "{}", "1000", "1000000"),
     ("admin_groups", "{}", "[a]", "[b]"),
     ("session_recheck_grace", "{}", "1h", "2h"),
     ("session_recheck_interval", "{}", "1h", "2h"),

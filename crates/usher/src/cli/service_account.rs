@@ -9,8 +9,8 @@ use std::{
 };
 
 use usher_rules::{
-    plan::Secrets,
-    session::{Keys, SessionId, SignedIn},
+    plan::Plan,
+    session::{SessionId, SignedIn},
     signin::ServiceAccount,
     time::UnixTime,
 };
@@ -146,7 +146,11 @@ fn change(
             }
             account.email = email.as_str().into();
             account.groups = groups.iter().map(|group| group.as_str().into()).collect();
-            let keys = keys(config, &store)?;
+            let plan = plan(config)?;
+            if let Some(plan) = &plan {
+                store.admit_at_most(plan.sessions.most);
+            }
+            let keys = session_keys(&plan.map(|it| it.secrets).unwrap_or_default(), &store)?;
             let mut random = [0; 16];
             aws_lc_rs::rand::fill(&mut random).map_err(|_| Failure::NoRandomness)?;
             let until = until.moment(now).unwrap_or(UnixTime::MAX);
@@ -199,16 +203,15 @@ pub(super) fn endless(store: &Store) -> Vec<String> {
     all.iter().filter_map(name).collect()
 }
 
-/// What a server on this store signs with: the secrets of its config, or the store's own. With those
-/// of no config in the place of one that can't be read, a token would be made that no server takes.
-fn keys(config: Option<&Path>, store: &Store) -> Result<Keys, Failure> {
+/// What a server on this store serves, if there is a config. With the store's own secrets in the
+/// place of those of one that can't be read, a token would be made that no server takes.
+fn plan(config: Option<&Path>) -> Result<Option<Plan>, Failure> {
     let environment = environment();
-    let secrets = match config.map(|path| load(Source::File { path, environment: &environment })) {
-        None => Secrets::default(),
-        Some(Ok(loaded)) => loaded.plan.secrets,
-        Some(Err(failure)) => return Err(Failure::Config(failure.to_string().into())),
-    };
-    Ok(session_keys(&secrets, store)?)
+    match config.map(|path| load(Source::File { path, environment: &environment })) {
+        None => Ok(None),
+        Some(Ok(loaded)) => Ok(Some(loaded.plan)),
+        Some(Err(failure)) => Err(Failure::Config(failure.to_string().into())),
+    }
 }
 
 fn one_line(who: &SignedIn) -> String {

@@ -64,7 +64,7 @@ use self::{keys::IdTokenKeys, restart::Started, swapping::Swapping};
 use crate::{
     certs::{Authority, CertError, Certificates, acme::AcmeClient},
     request::{Door, EventField, EventName, accept::Tasks, record::Recorder},
-    store::Alone,
+    store::{Alone, Store},
 };
 
 /// How long running requests may take after the server was asked to stop. Service managers and
@@ -87,6 +87,7 @@ pub struct RunningServer {
     recorder: Recorder,
     clock: Arc<dyn Clock>,
     id_token_keys: IdTokenKeys,
+    store: Arc<Store>,
     tasks: Tasks,
     over: CancellationToken,
     threads: Vec<JoinHandle<()>>,
@@ -141,7 +142,8 @@ impl RunningServer {
     }
 
     /// Puts another plan in force. Requests that run keep theirs; connections, pools and sessions
-    /// survive; streams whose permit no longer holds end within seconds.
+    /// survive, also where fewer sessions are admitted; streams whose permit no longer holds end within
+    /// seconds.
     ///
     /// What needs a restart (addresses, keys) stays as it is and is recorded.
     ///
@@ -176,6 +178,7 @@ impl RunningServer {
             metrics.adopt(&plan);
             metrics.reloaded(now.wall);
         }
+        self.store.admit_at_most(plan.sessions.most);
         self.door.swap(plan);
         Ok(())
     }

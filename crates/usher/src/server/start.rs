@@ -195,6 +195,7 @@ impl Rooms {
             recorder: self.kept.recorder,
             clock: self.kept.clock,
             id_token_keys: self.kept.id_token_keys,
+            store: self.kept.store,
             tasks: self.tasks,
             over: CancellationToken::new(),
             threads: Vec::new(),
@@ -251,6 +252,7 @@ impl Kept {
         let now = clock.now();
         let store = Arc::new(Store::open(&data_dir)?);
         let alone = Alone::take(&data_dir)?;
+        store.admit_at_most(plan.sessions.most);
         let settled = sign_in_host::settle(&mut plan, &data_dir, None);
         let authority = match Authority::open(&data_dir, &neighbourhood(&plan), now.wall) {
             Ok(authority) => (authority, None),

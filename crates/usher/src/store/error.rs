@@ -33,9 +33,9 @@ pub enum StoreFailure {
         what: Box<str>,
     },
     /// So many sessions are in force that no more are begun.
-    #[error("{limit} sessions are in force, no more are begun")]
+    #[error("{limit} sessions or more are in force, no new one is begun")]
     TooManySessions {
-        /// The most that are kept.
+        /// The most that are admitted (`max_sessions`).
         limit: usize,
     },
     /// The provider tells more about somebody than is kept.
@@ -81,7 +81,9 @@ impl StoreFailure {
             }
             Self::Locked => "close what has usher.sqlite3 open, for example an sqlite3 shell",
             Self::Io { .. } => "look at the disk: `dmesg`, free space, quotas",
-            Self::TooManySessions { .. } => "end some, or shorten `cookie_expire`",
+            Self::TooManySessions { .. } => {
+                "give `max_sessions` a larger number, end some, or shorten `cookie_expire`"
+            }
             Self::TooLarge { .. } => "have the provider send fewer claims or groups",
             Self::PersonRemoved => "add them again if that was a mistake",
             Self::PasswordOfApp => "make another one for this client",

@@ -61,7 +61,7 @@ mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -71,12 +71,12 @@ pub use directory::{Alone, ServedBy};
 pub use error::{OpenError, StoreFailure};
 pub use in_force::{InForce, RefusedConfig};
 pub use key_file::{KEY_FILE, KeyFileError, KeySet, read as read_keys};
-pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON, MOST_SESSIONS};
+pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON};
 
 use crate::request::{Panicked, identify::UsedHere};
 use index::Index;
 use reserve::Reserve;
-use usher_rules::{jellyfin::EndedApp, session::Keys};
+use usher_rules::{jellyfin::EndedApp, plan::MOST_SESSIONS, session::Keys};
 use writer::Writer;
 
 /// How often we look for what other processes did.
@@ -91,7 +91,7 @@ pub struct Store {
     opened_at: i64,
     /// As they were when it was opened.
     ended_apps: Vec<EndedApp>,
-    most_sessions: usize,
+    most_sessions: AtomicUsize,
     used: UsedHere,
     writer: Writer,
     /// What seals what is secret; nothing before [`Store::seal_with`].
@@ -125,7 +125,7 @@ impl Store {
             sessions,
             opened_at,
             ended_apps,
-            most_sessions: MOST_SESSIONS,
+            most_sessions: AtomicUsize::new(MOST_SESSIONS),
             used,
             writer,
             sealing: OnceLock::new(),

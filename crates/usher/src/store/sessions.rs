@@ -1,6 +1,9 @@
 //! Sessions: on the disk first, in memory second, and gone from both when they end.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use usher_rules::{
@@ -17,9 +20,6 @@ use crate::request::identify::{
 
 /// How many sessions one person has at most: a new one ends the oldest.
 pub const MOST_PER_PERSON: usize = 100;
-/// How many sessions there are at most. Beyond, sign-ins are refused rather than others signed
-/// out: whoever can make sessions without end must not be able to end everybody's.
-pub const MOST_SESSIONS: usize = 50_000;
 /// The longest session that is kept, in octets of JSON. Claims come from a provider, and a
 /// provider may let people write them.
 pub const LONGEST_SESSION: usize = 64 * 1024;
@@ -72,6 +72,13 @@ impl SessionStore for Store {
 }
 
 impl Store {
+    /// How many sessions there may be from now on (`max_sessions`). Beyond, sign-ins are refused
+    /// rather than others signed out: whoever can make sessions without end must not be able to end
+    /// everybody's. Nor does a smaller number end any.
+    pub fn admit_at_most(&self, most: usize) {
+        self.most_sessions.store(most, Relaxed);
+    }
+
     /// Forgets expired sessions, here and on the disk, and tries again to write down ends that
     /// could not be; how many sessions were forgotten here. What was only looked at is packed again.
     /// To be called every minute.
@@ -109,8 +116,9 @@ impl Store {
         &self,
         new: SignedIn,
     ) -> Result<Arc<LiveSession>, StoreFailure> {
-        if self.sessions.len() >= self.most_sessions {
-            return Err(StoreFailure::TooManySessions { limit: self.most_sessions });
+        let limit = self.most_sessions.load(Relaxed);
+        if self.sessions.len() >= limit {
+            return Err(StoreFailure::TooManySessions { limit });
         }
         let row = Row::of(&new)?;
         let sessions = Arc::clone(&self.sessions);

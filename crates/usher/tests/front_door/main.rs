@@ -72,6 +72,7 @@ mod mail;
 mod messages;
 mod metrics;
 mod modules;
+mod most_sessions;
 mod name_servers;
 mod openid;
 mod openid_logout;

@@ -179,6 +179,8 @@ keys! {
     SESSION_RECHECK_GRACE: Duration = duration("session_recheck_grace", Own).or("4h");
     /// After how long without a request a session is over; never where it is missing.
     SESSION_IDLE_TIMEOUT: Duration = duration("session_idle_timeout", Own).guards();
+    /// How many sessions there may be, of browsers, apps and service accounts together, 1,000 to 1,000,000: beyond, nobody signs in until some have ended. A reload may change it, and a smaller number ends nobody's. One that nobody has asked about takes 265 octets of memory.
+    MAX_SESSIONS: Int = int("max_sessions", 1_000, 1_000_000, Own).or("50000");
     /// Groups whose members see and end everybody's sessions, and look after people: those of `usher people` count; without the built-in provider, those that the first provider tells.
     ADMIN_GROUPS: List = list("admin_groups", Own);
     /// For how long a film goes on whose session has run out.

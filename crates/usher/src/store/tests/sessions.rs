@@ -137,8 +137,7 @@ async fn one_person_has_so_many_sessions_at_most() {
 #[tokio::test]
 async fn t29_a_flood_of_sign_ins_is_refused_and_ends_nobody() {
     let (_dir, store) = fresh();
-    let mut store = Arc::into_inner(store).unwrap();
-    store.most_sessions = 3;
+    store.admit_at_most(3);
     for n in 0..3 {
         store.insert(session(n, &format!("person-{n}"))).await.unwrap();
     }
@@ -147,6 +146,27 @@ async fn t29_a_flood_of_sign_ins_is_refused_and_ends_nobody() {
     assert_eq!(store.session_count(), 3);
     store.end(&session(0, "person-0").session.id).await.unwrap();
     store.insert(session(9, "eve")).await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn where_fewer_are_admitted_than_there_are_none_ends() {
+    let (dir, store) = fresh();
+    for n in 0..4 {
+        store.insert(session(n, &format!("person-{n}"))).await.unwrap();
+    }
+    store.admit_at_most(3);
+    store.sweep(UnixTime::from_seconds(1)).await.unwrap();
+    assert_eq!(store.session_count(), 4);
+    let store = reopened(dir.path(), store);
+    store.admit_at_most(3);
+    assert_eq!(store.session_count(), 4, "nor at a start");
+    for (ended, there_is_room) in [(0, false), (1, true)] {
+        store.end(&session(ended, "").session.id).await.unwrap();
+        assert_eq!(store.begin_session(session(9, "eve")).await.is_ok(), there_is_room, "{ended}");
+    }
+    store.begin_session(session(10, "eve")).await.expect_err("three are in force");
+    store.admit_at_most(4);
+    store.begin_session(session(10, "eve")).await.expect("there is room for a fourth");
 }
 
 #[tokio::test]
