@@ -107,16 +107,16 @@ async fn ask(
     for (nth, connection) in connections.into_iter().enumerate() {
         asking.spawn_local(connection.go_on(nth, Rc::clone(&turns), begun));
     }
-    let all_answered = async {
+    let all = async {
         while let Some(done) = asking.join_next().await {
             done.map_err(Failure::exchange("requests"))??;
         }
         Ok(())
     };
-    let by_then = timeout(pace.time + LAST + NEVER, all_answered);
-    let by_then = async { by_then.await.map_err(Failure::exchange("the last answers"))? };
-    let keep_pace = async { Ok::<_, Failure>(keep(pace, &turns, begun).await) };
-    let ((), idle) = tokio::try_join!(by_then, keep_pace)?;
+    let last = timeout(pace.time + LAST + NEVER, all);
+    let last = async { last.await.map_err(Failure::exchange("the last answers"))? };
+    let idle = async { Ok::<_, Failure>(keep(pace, &turns, begun).await) };
+    let ((), idle) = tokio::try_join!(last, idle)?;
     let taken = turns.borrow().taken(begun.elapsed());
     Ok((taken, idle))
 }
