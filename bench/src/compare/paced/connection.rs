@@ -75,6 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Ok(());
             }
             tokio::select! {
+                biased;
                 () = bell.notified() => {}
                 read = self.read() => read?,
             }
