@@ -160,7 +160,7 @@ fn latency(situations: &Value) -> String {
 /// How much room the load had; nothing where the results are older than the question.
 fn idle(contenders: &[Value]) -> String {
     let end = |key: &'static str| {
-        contenders.iter().filter_map(move |it| it["load_core_idle_percent"][key].as_f64())
+        contenders.iter().filter_map(move |it| it["load_core_idle_percent"].get(key)?.as_f64())
     };
     match (end("least").reduce(f64::min), end("most").reduce(f64::max)) {
         (Some(least), Some(most)) => {
