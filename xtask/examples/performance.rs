@@ -152,8 +152,24 @@ fn latency(situations: &Value) -> String {
         let rate = middle(list(&situation["requests_per_second"]));
         let title = format!("{}: {rate} a second", text(&situation["title"]));
         page += &section(&title, &columns, &rows);
+        page += &idle(list(&situation["contenders"]));
     }
     page
+}
+
+/// How much room the load had; nothing where the results are older than the question.
+fn idle(contenders: &[Value]) -> String {
+    let end = |key: &'static str| {
+        contenders.iter().filter_map(move |it| it["load_core_idle_percent"].get(key)?.as_f64())
+    };
+    match (end("least").reduce(f64::min), end("most").reduce(f64::max)) {
+        (Some(least), Some(most)) => {
+            let full =
+                if least < 5.0 { ", so that its own queue may be in the figures" } else { "" };
+            format!("\nThe load's core was idle for {least:.0} to {most:.0} % of the time{full}.\n")
+        }
+        _ => String::new(),
+    }
 }
 
 fn memory(results: &Value) -> String {
@@ -324,6 +340,18 @@ mod tests {
         }
         assert!(!page.contains("**No"), "{page}");
         assert!(!page.contains("## Memory") && !page.contains("## Latency"), "{page}");
+    }
+
+    #[test]
+    fn how_idle_the_core_of_the_load_was_is_told_where_it_is_known() {
+        let peer = |least: f64, most: f64| json!({ "load_core_idle_percent": { "least": least, "median": most, "most": most } });
+        let (roomy, full) = (peer(31.4, 40.0), peer(4.0, 35.0));
+        assert_eq!(
+            idle(std::slice::from_ref(&roomy)),
+            "\nThe load's core was idle for 31 to 40 % of the time.\n"
+        );
+        assert!(idle(&[roomy, full]).contains("4 to 40 % of the time, so that its own queue"));
+        assert_eq!(idle(&[json!({ "load_core_idle_percent": null }), json!({})]), "");
     }
 
     #[test]

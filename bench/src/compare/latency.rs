@@ -54,8 +54,31 @@ pub struct Latency {
     pub beside: Beside,
     /// Requests a second, the same for all, in each repetition.
     pub rates: Vec<f64>,
-    /// Whose, and `[p50, p99, p99.9]` in milliseconds in each repetition.
-    pub rows: Vec<(Contender, Vec<[f64; 3]>)>,
+    /// A contender each.
+    pub rows: Vec<Row>,
+}
+
+/// What was seen of one contender.
+#[derive(Debug)]
+pub struct Row {
+    /// Whose.
+    pub contender: Contender,
+    /// `[p50, p99, p99.9]` in milliseconds in each repetition.
+    pub seen: Vec<[f64; 3]>,
+    /// How many percent of the time the load's core was idle, in each repetition where that is
+    /// known.
+    pub idle: Vec<f64>,
+}
+
+impl Row {
+    const fn new(contender: Contender) -> Self {
+        Self { contender, seen: Vec::new(), idle: Vec::new() }
+    }
+
+    /// The quantile of that number in the middle of the repetitions, and its ends.
+    pub fn spread(&self, nth: usize) -> Option<Spread> {
+        Spread::of(self.seen.iter().filter_map(|one| one.get(nth).copied()).collect())
+    }
 }
 
 impl Latency {
@@ -65,7 +88,7 @@ impl Latency {
     }
 
     fn of(&self, wanted: Contender) -> Option<&[[f64; 3]]> {
-        self.rows.iter().find(|(contender, _)| *contender == wanted).map(|(_, seen)| &**seen)
+        self.rows.iter().find(|row| row.contender == wanted).map(|row| &*row.seen)
     }
 
     /// Usher's p99 for each millisecond of `peer`'s, repetition by repetition.
@@ -86,26 +109,29 @@ impl Latency {
         self.ratios(Contender::NginxTuned).is_none_or(|ratio| ratio.median <= AIM)
     }
 
-    /// The quantile of that number in the middle of the repetitions, and its ends.
-    pub fn spread(seen: &[[f64; 3]], nth: usize) -> Option<Spread> {
-        Spread::of(seen.iter().filter_map(|one| one.get(nth).copied()).collect())
+    /// How idle the load's core was, which is measured itself where it was full.
+    pub fn note(&self) -> Option<String> {
+        let all = self.rows.iter().flat_map(|row| row.idle.iter().copied()).collect();
+        let Spread { least, most, .. } = Spread::of(all)?;
+        Some(format!("the load's core was idle for {least:.0} to {most:.0} % of the time"))
     }
 
     /// A row for each contender.
     pub fn table(&self) -> Table {
         let mut table =
             Table::new(["", "p50 ms", "p99 ms", "p99.9 ms", "usher / this, p99", "aim", ""]);
-        for (contender, seen) in &self.rows {
-            let [middle, high, highest] = [0, 1, 2]
-                .map(|nth| Self::spread(seen, nth).map_or_else(String::new, |it| it.text()));
-            let ratio = self.ratios(*contender).filter(|_| *contender != Contender::Usher);
-            let verdict = match (&ratio, Self::aim(*contender)) {
+        for row in &self.rows {
+            let contender = row.contender;
+            let [middle, high, highest] =
+                [0, 1, 2].map(|nth| row.spread(nth).map_or_else(String::new, |it| it.text()));
+            let ratio = self.ratios(contender).filter(|_| contender != Contender::Usher);
+            let verdict = match (&ratio, Self::aim(contender)) {
                 (Some(ratio), Some(aim)) if ratio.median <= aim => "reached",
                 (Some(_), Some(_)) => "MISSED",
                 _ => "",
             };
             let ratio = ratio.map_or_else(|| "-".into(), |it| it.text());
-            let aim = Self::aim(*contender).map_or_else(|| "-".into(), |aim| format!("{aim:.2}"));
+            let aim = Self::aim(contender).map_or_else(|| "-".into(), |aim| format!("{aim:.2}"));
             table.row([contender.name().into(), middle, high, highest, ratio, aim, verdict.into()]);
         }
         table
@@ -119,7 +145,7 @@ pub fn measure(wanted: &Wanted, peers: &Peers, ushers: &Ushers) -> Result<Vec<La
         let compared: Vec<Contender> =
             wanted.contenders.iter().copied().filter(|it| it.is_paced()).collect();
         let mut both = Beside::ALL.map(|beside| {
-            let rows = compared.iter().map(|it| (*it, Vec::new())).collect();
+            let rows = compared.iter().copied().map(Row::new).collect();
             Latency { protocol, beside, rates: Vec::new(), rows }
         });
         for _ in 0..wanted.repetitions {
@@ -129,24 +155,25 @@ pub fn measure(wanted: &Wanted, peers: &Peers, ushers: &Ushers) -> Result<Vec<La
                 latency.rates.push(rate);
                 latency.rows.reverse();
                 let title = latency.title();
-                for (contender, seen) in &mut latency.rows {
-                    let Some((asked, load)) = ushers.find(*contender, peers) else { continue };
+                for row in &mut latency.rows {
+                    let Some((asked, load)) = ushers.find(row.contender, peers) else { continue };
                     let films = match latency.beside {
                         Beside::Nothing => None,
                         Beside::Films => Some(load.films(protocol, asked.address)?),
                     };
-                    let taken = load
+                    let paced = load
                         .paced(protocol, asked.address, (rate, SECONDS))
-                        .map_err(Failure::exchange(format!("{}, {title}", contender.name())))?;
+                        .map_err(Failure::exchange(format!("{}, {title}", row.contender.name())))?;
                     if films.is_some_and(|mut films| films.ended()) {
                         return Err(films_ended(asked.address));
                     }
-                    seen.push(taken.map(|micros| micros / 1000.0));
+                    row.seen.push(paced.micros.map(|micros| micros / 1000.0));
+                    row.idle.extend(paced.idle);
                 }
             }
         }
         for latency in &mut both {
-            latency.rows.sort_by_key(|(contender, _)| *contender);
+            latency.rows.sort_by_key(|row| row.contender);
         }
         all.extend(both);
     }
@@ -189,11 +216,16 @@ mod tests {
             protocol: Protocol::Http2,
             beside: Beside::Films,
             rates: vec![1000.0; 3],
-            rows: vec![(Contender::NginxTuned, nginx), (Contender::Usher, usher)],
+            rows: vec![
+                Row { seen: nginx, idle: vec![41.0, 12.4], ..Row::new(Contender::NginxTuned) },
+                Row { seen: usher, idle: vec![20.0], ..Row::new(Contender::Usher) },
+            ],
         };
         let ratio = latency.ratios(Contender::NginxTuned).unwrap();
         assert_eq!(ratio, Spread { least: 0.5, median: 1.0, most: 1.5 });
         assert!(latency.reached(), "no worse than nginx's");
         assert!(latency.table().text().contains("reached"));
+        let note = latency.note().unwrap();
+        assert_eq!(note, "the load's core was idle for 12 to 41 % of the time");
     }
 }

@@ -109,6 +109,30 @@ impl Scenario {
     }
 }
 
+/// What a load at a fixed pace found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Paced {
+    /// `[p50, p99, p99.9]` in microseconds.
+    pub micros: [f64; 3],
+    /// How many percent of that time the load's core was idle, where the kernel tells.
+    pub idle: Option<f64>,
+}
+
+impl Paced {
+    /// As [`super::paced`] says it.
+    fn said(words: &str) -> Option<Self> {
+        let figures: Option<Vec<f64>> =
+            words.split_whitespace().map(|it| it.parse().ok()).collect();
+        match *figures? {
+            [middle, high, highest] => Some(Self { micros: [middle, high, highest], idle: None }),
+            [middle, high, highest, idle] => {
+                Some(Self { micros: [middle, high, highest], idle: Some(idle) })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Who asks: the same headers whomever it asks.
 #[derive(Debug)]
 pub struct Load {
@@ -196,13 +220,13 @@ impl Load {
         self.handshakes(address, 1).map(|_| ())
     }
 
-    /// `[p50, p99, p99.9]` in microseconds of small requests, so many a second, for so many seconds.
+    /// Asks for small things, so many a second, for so many seconds.
     pub fn paced(
         &self,
         protocol: Protocol,
         address: SocketAddr,
         (rate, seconds): (f64, u32),
-    ) -> Result<[f64; 3], Failure> {
+    ) -> Result<Paced, Failure> {
         let this = std::env::current_exe().map_err(Failure::io("this program"))?;
         let mut command = Command::new("taskset");
         command.args(["-c", &LOAD_CORE.to_string()]).arg(this).arg("paced").arg(&self.trust);
@@ -210,9 +234,9 @@ impl Load {
         command.args([&address.to_string(), protocol, &rate.to_string(), &seconds.to_string()]);
         let output = command.arg(&self.cookie).output().map_err(Failure::io("paced"))?;
         let said = String::from_utf8_lossy(&output.stdout);
-        let figures: Vec<f64> = said.split_whitespace().filter_map(|it| it.parse().ok()).collect();
-        <[f64; 3]>::try_from(figures)
-            .map_err(|_| unclear("paced", &String::from_utf8_lossy(&output.stderr)))
+        Paced::said(&said)
+            .filter(|_| output.status.success())
+            .ok_or_else(|| unclear("paced", &String::from_utf8_lossy(&output.stderr)))
     }
 
     /// Eight films as fast as they come, again and again, until this is dropped.
@@ -297,7 +321,7 @@ fn unclear(program: &str, said: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::{all_of_h2load, requests_of_h2load, requests_of_wrk};
+    use super::{Paced, all_of_h2load, requests_of_h2load, requests_of_wrk};
 
     #[test]
     fn what_the_programs_say() {
@@ -311,5 +335,9 @@ mod tests {
         assert_eq!(all_of_h2load(h2load, 9), None, "one was lost");
         assert_eq!(requests_of_h2load(&h2load.replace("0 4xx", "1 4xx")), None);
         assert_eq!(requests_of_h2load("status codes: 0 2xx, 0 3xx, 0 4xx, 0 5xx"), None);
+        let micros = [340.0, 700.0, 1200.0];
+        assert_eq!(Paced::said("340 700 1200\n"), Some(Paced { micros, idle: None }));
+        assert_eq!(Paced::said("340 700 1200 62.5\n"), Some(Paced { micros, idle: Some(62.5) }));
+        assert_eq!(Paced::said("340 700\n"), None);
     }
 }

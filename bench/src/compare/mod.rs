@@ -212,7 +212,8 @@ fn compare(
         results.latencies = latency::measure(wanted, &peers, &ushers)?;
     }
     for latency in &results.latencies {
-        println!("{}\n{}", latency.title(), latency.table().text());
+        let note = latency.note().map_or_else(String::new, |note| note + "\n");
+        println!("{}\n{}{note}", latency.title(), latency.table().text());
     }
     Ok(())
 }

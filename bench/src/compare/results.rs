@@ -103,17 +103,18 @@ fn latency(of: &Latency) -> Value {
     let contenders: Vec<Value> = of
         .rows
         .iter()
-        .map(|(contender, seen)| {
-            let [p50, p99, highest] =
-                [0, 1, 2].map(|nth| Latency::spread(seen, nth).as_ref().map(spread));
+        .map(|row| {
+            let contender = row.contender;
+            let [p50, p99, highest] = [0, 1, 2].map(|nth| row.spread(nth).as_ref().map(spread));
             json!({
                 "contender": contender.slug(),
                 "name": contender.name(),
                 "p50_ms": p50,
                 "p99_ms": p99,
                 "p99_9_ms": highest,
-                "usher_p99_to_this": of.ratios(*contender).as_ref().map(spread),
-                "aim": Latency::aim(*contender),
+                "usher_p99_to_this": of.ratios(contender).as_ref().map(spread),
+                "load_core_idle_percent": Spread::of(row.idle.clone()).as_ref().map(spread),
+                "aim": Latency::aim(contender),
             })
         })
         .collect();
