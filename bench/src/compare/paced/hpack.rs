@@ -18,17 +18,21 @@ const GET_HTTPS: [u8; 2] = [INDEXED | 2, INDEXED | 7];
 /// Each `:status` of the static table; the first is entry 8.
 const STATUSES: [u16; 7] = [200, 204, 206, 304, 400, 404, 500];
 
+/// `:path` with a value of its own that goes into no table (RFC 7541 §6.2.2): browsers ask each path
+/// once, and say so.
+const PATH_ALONE: u8 = 4;
+
 /// The field blocks of one connection's requests.
 #[derive(Debug)]
 pub struct Blocks {
     /// The first request's: whatever the static table lacks goes into the dynamic one.
     pub first: Vec<u8>,
-    /// All later ones': an index for each field.
+    /// All later ones': the path, and an index for each field.
     pub later: Vec<u8>,
 }
 
 impl Blocks {
-    /// A GET over https with these fields, of which the pseudo-header fields come first.
+    /// A GET of [`PATH`] over https with these fields, of which the pseudo-header fields come first.
     ///
     /// # Errors
     ///
@@ -39,7 +43,10 @@ impl Blocks {
         let count = count.ok_or_else(|| {
             Failure::exchange(PATH)(format!("{size} octets of fields are no request's"))
         })?;
-        let (mut first, mut later) = (GET_HTTPS.to_vec(), GET_HTTPS.to_vec());
+        let mut first = GET_HTTPS.to_vec();
+        first.push(PATH_ALONE);
+        text(PATH, &mut first);
+        let mut later = first.clone();
         for (name, value) in fields {
             first.push(0x40); // with incremental indexing, a new name: RFC 7541 §6.2.1
             text(name, &mut first);
@@ -118,11 +125,12 @@ mod tests {
 
     #[test]
     fn each_field_is_said_once_and_then_by_its_index() {
-        let fields = [(":path", "/small"), (":authority", "tv.test"), ("cookie", "a=b")];
+        let fields = [(":authority", "tv.test"), ("cookie", "a=b")];
         let Blocks { first, later } = Blocks::new(&fields).unwrap();
-        let literals = b"\x40\x05:path\x06/small\x40\x0a:authority\x07tv.test\x40\x06cookie\x03a=b";
-        assert_eq!(first, [&[0x82, 0x87], &literals[..]].concat());
-        assert_eq!(later, [0x82, 0x87, 0x80 | 64, 0x80 | 63, 0x80 | 62]);
+        let begins = b"\x82\x87\x04\x06/small";
+        let literals = b"\x40\x0a:authority\x07tv.test\x40\x06cookie\x03a=b";
+        assert_eq!(first, [&begins[..], &literals[..]].concat());
+        assert_eq!(later, [&begins[..], &[0x80 | 63, 0x80 | 62]].concat());
     }
 
     #[test]

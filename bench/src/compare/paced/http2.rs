@@ -83,7 +83,7 @@ struct Frame<'a> {
 impl Http2 {
     /// Asks `host` on so many streams at once.
     pub fn new(host: &str, fields: &[(&str, &str)], streams: usize) -> Result<Self, Failure> {
-        let blocks = Blocks::new(&[&[(":path", PATH), (":authority", host)], fields].concat())?;
+        let blocks = Blocks::new(&[&[(":authority", host)], fields].concat())?;
         Ok(Self { blocks, streams, next: 1, asked: Vec::new(), received: 0 })
     }
 
