@@ -209,8 +209,9 @@ fn many(grown: &Value) -> String {
         return page;
     }
     page += "\nFlat is what grows by no more than 1.15 from a tenth of the number to the whole. Where \
-             fewer are held than are asked for, usher admits no more sessions, or the machine gives a \
-             process no more open files.\n\n";
+             fewer are held than are asked for, the machine gives a process no more open files. Routes \
+             and sessions are weighed before anybody asks for something: a session that is in use takes \
+             more (`limits.md`).\n\n";
     let columns =
         ["", "how many", "asked for", "KiB each", "grows", "CPU µs per small request", "grows"];
     page += &head(&columns);

@@ -119,7 +119,7 @@ pub struct Paced {
 }
 
 impl Paced {
-    /// As [`super::paced`] says it.
+    /// As [`mod@super::paced`] says it.
     fn said(words: &str) -> Option<Self> {
         let figures: Option<Vec<f64>> =
             words.split_whitespace().map(|it| it.parse().ok()).collect();

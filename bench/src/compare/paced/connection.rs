@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.wire.ask(nth, &mut self.output);
             }
             self.write().await?;
-            if turns.borrow().is_over() && !self.wire.is_busy() {
+            if turns.borrow().is_over(own) && !self.wire.is_busy() {
                 return Ok(());
             }
             tokio::select! {

@@ -131,13 +131,13 @@ async fn keep(pace: &Pace, turns: &RefCell<Turns>, begun: Instant) -> Option<f64
         let now = begun.elapsed().min(pace.time);
         turns.borrow_mut().come_due(now);
         if before.is_none() && now >= pace.time / WARMING_UP {
-            before = Ticks::of(LOAD_CORE);
+            before = Some(Ticks::of(LOAD_CORE));
         }
         if now == pace.time {
             break;
         }
     }
-    let idle = before.and_then(|before| Ticks::of(LOAD_CORE)?.idle_since(before));
+    let idle = before.flatten().and_then(|before| Ticks::of(LOAD_CORE)?.idle_since(before));
     sleep(LAST).await;
     turns.borrow_mut().end();
     idle

@@ -33,7 +33,8 @@ struct Asking {
 impl Turns {
     /// So many requests a second for so many connections, each with so many places.
     pub fn new(rate: f64, connections: usize, places: usize) -> Self {
-        let free = (0..connections).flat_map(|nth| std::iter::repeat_n(nth, places)).collect();
+        // one of each connection after the other: else all of a moment would go to the same one
+        let free = (0..places).flat_map(|_| 0..connections).collect();
         let mut all = Vec::new();
         all.resize_with(connections, Asking::default);
         let (due, given, answered, over) = (0, 0, Vec::new(), false);
@@ -47,7 +48,7 @@ impl Turns {
 
     /// So much time has gone by since the beginning.
     pub fn come_due(&mut self, by: Duration) {
-        self.due = self.due.max(whole(by.as_secs_f64() * self.rate));
+        self.due = self.due.max(whole((by.as_secs_f64() * self.rate).ceil()));
         while self.given < self.due {
             let Some(connection) = self.free.pop_front() else { return };
             self.give(connection);
@@ -77,9 +78,9 @@ impl Turns {
         }
     }
 
-    /// Is nothing asked any more?
-    pub const fn is_over(&self) -> bool {
-        self.over
+    /// Will that connection be asked for nothing more?
+    pub fn is_over(&self, connection: usize) -> bool {
+        self.over && self.connections.get(connection).is_none_or(|it| it.next.is_empty())
     }
 
     /// Microseconds that each took that counts; who is unanswered has waited until now.
@@ -124,9 +125,9 @@ mod tests {
     fn the_place_that_has_been_free_the_longest_is_next() {
         let mut turns = Turns::new(1.0, 2, 2);
         turns.come_due(seconds(3));
-        assert_eq!((turns.take(0), turns.take(1)), (vec![0, 1], vec![2]));
-        turns.answered(0, 1, seconds(3));
-        turns.answered(1, 2, seconds(3));
+        assert_eq!((turns.take(0), turns.take(1)), (vec![0, 2], vec![1]));
+        turns.answered(0, 2, seconds(3));
+        turns.answered(1, 1, seconds(3));
         turns.come_due(seconds(5));
         let (first, second) = (turns.take(0), turns.take(1));
         assert_eq!((first, second), (vec![4], vec![3]), "the other place of 1, then that of 0");
@@ -151,7 +152,7 @@ mod tests {
         turns.come_due(seconds(3));
         turns.end();
         turns.answered(0, 0, seconds(4));
-        assert!(turns.take(0) == [0] && turns.is_over(), "no more after the end");
+        assert!(turns.take(0) == [0] && turns.is_over(0), "no more after the end");
         assert_eq!(turns.taken(seconds(9)), [4_000_000, 8_000_000, 7_000_000]);
     }
 

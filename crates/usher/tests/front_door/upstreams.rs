@@ -255,13 +255,14 @@ async fn a_post_is_never_sent_twice() {
         exchange.body().await?;
         Err(std::io::ErrorKind::ConnectionReset.into())
     });
-    let to = [http(rude.address), http(rude.address)];
-    for (method, body, times) in [
-        (Method::POST, "x", 1),
-        (Method::POST, "", 1),
-        (Method::PATCH, "", 1),
-        (Method::GET, "", 2), // to the other one, once
+    for (method, body, upstreams, times) in [
+        (Method::POST, "x", 2, 1),
+        (Method::POST, "", 2, 1),
+        (Method::PATCH, "", 2, 1),
+        (Method::GET, "", 2, 2), // to the other one, once
+        (Method::GET, "", 4, 2), // once, however many others there are
     ] {
+        let to = vec![http(rude.address); upstreams];
         let server = TestServer::open(&config(&[route("tv.test", &to, "")])).await;
         count.store(0, Ordering::Relaxed);
         let seen = server.browser().send(method.clone(), "https://tv.test/", FETCH, body).await;

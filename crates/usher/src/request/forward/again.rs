@@ -71,17 +71,22 @@ pub(super) fn copy(request: &Request<RequestBody>) -> Option<Box<Request<Request
     })
 }
 
-fn may_repeat(error: &ForwardError, repeatable: Repeatable) -> bool {
-    let may_be_done_twice = repeatable == Repeatable::Yes;
-    matches!(error, ForwardError::Refused { .. })
-        || (may_be_done_twice && matches!(error, ForwardError::Closed { .. }))
-}
-
 impl Failure {
-    /// Takes what may be sent again for what was not sent.
-    pub(super) fn into_repeated(self, repeatable: Repeatable) -> Self {
-        let Self { error, unsent, begun } = self;
-        let again = begun.filter(|_| may_repeat(&error, repeatable));
-        Self { error, unsent: unsent.or(again), begun: None }
+    /// Takes what may be sent again for what was not sent. What may have been done is sent again where
+    /// that is `left`, which is for one time, whoever takes it then.
+    pub(super) fn into_repeated(self, left: &mut Repeatable) -> Self {
+        let Self { error, mut unsent, begun } = self;
+        if unsent.is_none() && begun.is_some() {
+            let again = match (&error, *left) {
+                (ForwardError::Refused { .. }, _) => begun, // not begun with over there
+                (ForwardError::Closed { .. }, Repeatable::Yes) => {
+                    *left = Repeatable::No;
+                    begun
+                }
+                (_, Repeatable::Yes | Repeatable::No) => None,
+            };
+            unsent = again;
+        }
+        Self { error, unsent, begun: None }
     }
 }

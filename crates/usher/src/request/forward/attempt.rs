@@ -11,7 +11,7 @@ use usher_rules::{
 
 use super::{
     ForwardError, Opened, RequestBody, UpstreamIo,
-    again::{for_carrier, repeatable},
+    again::for_carrier,
     body::Source,
     breakers::{Breakers, Full, Taken},
     choose::{ConnectTimeout, Health, Pick},
@@ -83,15 +83,15 @@ impl Speaks {
 }
 
 impl Attempt<'_> {
-    /// The request and the head of its answer.
+    /// The request and the head of its answer. Whether it may still be repeated is `left` after it.
     pub(super) async fn exchange(
         &self,
         mut request: Box<Request<RequestBody>>,
+        left: &mut Repeatable,
         wait: &Wait<'_>,
     ) -> Result<Response<Source>, Failure> {
-        let repeatable = repeatable(&request);
         let mut is_first = true;
-        let (kept, place) = self.kept(repeatable).await?;
+        let (kept, place) = self.kept(*left).await?;
         if let Some(kept) = kept {
             let request_for = for_carrier(request, &kept, self.target);
             match kept.exchange(request_for, wait).await {
@@ -102,12 +102,12 @@ impl Attempt<'_> {
                 // A kept connection that the upstream had just closed: once more, on a new one.
                 Err(failure) => {
                     is_first = failure.unsent.is_some();
-                    let mut failure = failure.into_repeated(repeatable);
+                    let mut failure = failure.into_repeated(left);
                     request = failure.unsent.take().ok_or(failure)?;
                 }
             }
         }
-        let again = is_first.then_some(repeatable);
+        let again = is_first.then_some(left);
         // On the heap: most requests find a connection.
         match Box::pin(self.on_a_new_one(request, again, place, wait)).await {
             // Not begun, and nobody else to ask: once more here (RFC 9113 §8.7).
@@ -124,7 +124,7 @@ impl Attempt<'_> {
     async fn on_a_new_one(
         &self,
         request: Box<Request<RequestBody>>,
-        again: Option<Repeatable>,
+        again: Option<&mut Repeatable>,
         place: Option<Taken>,
         wait: &Wait<'_>,
     ) -> Result<Response<Source>, Failure> {
@@ -143,7 +143,7 @@ impl Attempt<'_> {
                     self.health.hung_up(Instant::now());
                 }
                 Err(match again {
-                    Some(repeatable) => failure.into_repeated(repeatable),
+                    Some(left) => failure.into_repeated(left),
                     None => failure,
                 })
             }

@@ -136,7 +136,7 @@ impl Forwarder {
 /// A request for an HTTP/1.1 connection, which writes from it: so it is still there where it has to
 /// be sent again.
 struct Asked {
-    /// Until it has failed.
+    /// Until it has failed, or was begun with and has a body.
     request: Option<Box<Request<RequestBody>>>,
     /// Has it a body? That is gone once it was begun with.
     has_body: bool,
@@ -165,6 +165,9 @@ impl Asked {
                 return Poll::Ready(Err(Failure { error, unsent, begun: None }));
             }
             self.is_begun = true;
+            if self.has_body {
+                self.request = None; // without it there is nothing to send again
+            }
         }
         lease.connection.poll_head(cx).map_err(|error| {
             let is_protocol = error.is_protocol();
@@ -173,8 +176,7 @@ impl Asked {
                 true => ForwardError::Protocol { source },
                 false => ForwardError::Closed { source },
             };
-            let begun = self.request.take().filter(|_| !self.has_body);
-            Failure { error, unsent: None, begun }
+            Failure { error, unsent: None, begun: self.request.take() }
         })
     }
 }

@@ -12,6 +12,7 @@ use usher_rules::plan::{Action, Balance, HostField, Route, Target};
 
 use super::{
     ForwardError, RequestBody, Sent, StreamLimits, Upload, UpstreamBody,
+    again::repeatable,
     attempt::{Attempt, CONNECT, Carrier, Speaks, dialled},
     body::Source,
     choose::{Busy, Chooser, Ejected, Met, Pick, UnderWay, key_of},
@@ -79,6 +80,7 @@ impl Forwarder {
         self.try_the_due(&route, &chooser, began);
         let mut tried = Vec::new(); // takes memory only when the first fails
         let mut failed = None;
+        let mut left = repeatable(&request);
         let key = key(&standing, targets.balance, asking.visitor);
         let mut now = began;
         while let Some(pick) = chooser.pick(targets, &tried, || key, now) {
@@ -126,7 +128,7 @@ impl Forwarder {
                 }
             } else {
                 let wait = wait(&route, &standing, &asking, began, &self.recheck.0);
-                match attempt.exchange(request, &wait).await {
+                match attempt.exchange(request, &mut left, &wait).await {
                     Ok(response) => {
                         course.met(&chooser, pick, Some(Met::Status(response.status())));
                         return self.answered(response, under_way, standing, asking.upload);

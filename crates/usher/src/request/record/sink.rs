@@ -51,7 +51,10 @@ struct Queue {
     waiting: Vec<u8>,
     /// Where the next lines go: what has room already is not grown, and copied, anew.
     spare: Vec<u8>,
-    writing: bool,
+    /// How many lines have come, how many of those are with the writer or out, and how many are out.
+    came: u64,
+    taken: u64,
+    out: u64,
     dropped: u64,
     /// Since when there was no room.
     since: Option<Now>,
@@ -91,6 +94,7 @@ impl Log {
         write(whole.lines);
         whole.is_written = true;
         drop(whole);
+        queue.came += 1;
         drop(queue);
         if was_empty {
             self.shared.changed.notify_all();
@@ -107,7 +111,8 @@ impl Sink for Log {
 
     fn flush(&self) {
         let mut queue = self.shared.lock();
-        while !queue.waiting.is_empty() || queue.writing {
+        let came = queue.came; // those that come meanwhile are not waited for: they may never end
+        while queue.out < came {
             queue = self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -161,7 +166,7 @@ impl Shared {
         }
         let (mut queue, _) =
             self.changed.wait_timeout(queue, COLLECT).unwrap_or_else(PoisonError::into_inner);
-        queue.writing = true;
+        queue.taken = queue.came;
         let next = take(&mut queue.spare);
         let mut batch = replace(&mut queue.waiting, next);
         let dropped = take(&mut queue.dropped);
@@ -185,7 +190,7 @@ impl Shared {
         if serves {
             queue.spare = batch;
         }
-        queue.writing = false;
+        queue.out = queue.taken;
         drop(queue);
         self.changed.notify_all();
     }

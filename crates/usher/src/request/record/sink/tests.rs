@@ -1,6 +1,7 @@
 use std::{
     io::{self, Write},
-    sync::{Condvar, Mutex, mpsc},
+    mem::ManuallyDrop,
+    sync::{Arc, Condvar, Mutex, mpsc},
 };
 
 use usher_lab::{clock::TurnedClock, lines::Lines as Read};
@@ -135,6 +136,24 @@ fn a_buffer_serves_again_where_it_is_neither_huge_nor_nearly_empty() {
         let spare = shared.lock().spare.capacity();
         assert_eq!(spare, if serves { capacity } else { 0 }, "{why}");
     }
+}
+
+/// Beside a slow reader and a door that is never still there may be no moment without lines.
+#[test]
+fn a_flush_waits_for_what_had_come_and_no_longer() {
+    let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), most: WAITING };
+    let shared = Arc::new(shared);
+    let log = Log { format: Format::Json, shared: Arc::clone(&shared) };
+    let log = ManuallyDrop::new(log); // its end would wait for a writer, and there is none
+    put(&log, "first");
+    let came = shared.lock().came;
+    let first = shared.next_batch(Format::Json).unwrap();
+    put(&log, "second");
+    assert!(shared.lock().out < came, "the first is not out");
+    shared.written(first);
+    assert!(shared.lock().out >= came, "it is, and the second is not waited for");
+    let queue = shared.lock();
+    assert!(queue.out < queue.came, "which is not out");
 }
 
 #[test]
