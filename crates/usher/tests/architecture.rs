@@ -30,7 +30,7 @@ const STEPS: &[&str] =
 /// Everything in `request/`, steps and loose files alike: none uses what comes after it. Who adds a
 /// file says here whose word it may know: what every step may say, what is known before anybody knows
 /// where it belongs, steps, answers, what every request meets, ways out. `mod.rs` is in front of all.
-const PATH: &str = "words caught language local accept tls oversize read_once seen route identify authorize shape forward \
+const PATH: &str = "words caught boxed language local accept tls oversize read_once seen route identify authorize shape forward \
                     record tls_words body brand own refusal app door journey upgrade whole workers back message trouble challenge answer by_route by_token inquiry beside \
                     path";
 

@@ -13,6 +13,7 @@ pub mod authorize;
 mod back;
 mod beside;
 mod body;
+mod boxed;
 mod brand;
 mod by_route;
 mod by_token;

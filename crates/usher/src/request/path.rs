@@ -20,6 +20,7 @@ use super::{
     authorize::{self, Permitted, Unbound},
     back::back,
     beside::{Before, Beside},
+    boxed::boxed,
     brand,
     by_route::by_route,
     by_token,
@@ -151,7 +152,7 @@ impl Door {
                 Err(Refusal::ClockUnset)
             }
             Destination::Own(_) if rest.is_a_tunnel() => Err(Refusal::NoWebSockets),
-            Destination::Own(to) => Box::pin(self.own_page(request, to, rest, outcome)).await,
+            Destination::Own(to) => boxed(|| self.own_page(request, to, rest, outcome)).await,
             Destination::Nowhere => Err(Refusal::NotFound),
         }
     }
@@ -202,7 +203,7 @@ impl Door {
             outcome.rule = Some(PathRule::BadRequest); // for as long as it can't be had
             let asked = (seen, route, upgrade.as_ref());
             (request.message, body) =
-                Box::pin(message::read(&mut request.head, body, asked, at_most)).await?;
+                boxed(|| message::read(&mut request.head, body, asked, at_most)).await?;
             outcome.rule = None;
         }
         let unreadable = request.message.unreadable();
@@ -238,7 +239,7 @@ impl Door {
                     return Err(Refusal::ClockUnset); // somebody who is signed in may be asking
                 }
                 outcome.details = Details::Denied;
-                let mut response = Box::pin(self.refuse_policy(refused)).await;
+                let mut response = boxed(|| self.refuse_policy(refused)).await;
                 known.add_fields(&mut response);
                 return Ok((response, None));
             }
@@ -274,7 +275,7 @@ impl Door {
         outcome.upload = upload.clone();
         if let Some(beside) = &beside {
             // On the heap: routes without an app make no room for it.
-            match Box::pin(beside.before(permitted, body, upgrade.as_ref())).await? {
+            match boxed(|| beside.before(permitted, body, upgrade.as_ref())).await? {
                 Before::Answered(response) => return Ok((response, None)),
                 Before::GoesOn(head, changed) => (permitted, body) = (head, changed),
             }
@@ -284,7 +285,7 @@ impl Door {
         let asking = Asking { upload, read_patience, visitor: seen.visitor };
         let mut course = Course::default();
         // On the heap: the longest part of the way, that each step before it would hold, and copy.
-        let sent = Box::pin(self.forwarder.send(permitted, asking, &mut course)).await;
+        let sent = boxed(|| self.forwarder.send(permitted, asking, &mut course)).await;
         outcome.authority = course.authority.or(outcome.authority.take());
         for error in &course.passed_over {
             self.note_passed_over(seen, route, error);
@@ -299,7 +300,7 @@ impl Door {
             self.note_opened(seen, (routed, route), outcome.authority.as_ref());
         }
         if let (Some(beside), None) = (&beside, &running) {
-            response = Box::pin(beside.toward_client(response)).await?;
+            response = boxed(|| beside.toward_client(response)).await?;
         }
         Ok((back(seen, routed, route, response), running))
     }

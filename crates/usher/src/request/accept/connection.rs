@@ -21,6 +21,7 @@ use super::{
     AskedFor, Peer, Presented, Protocol, Pulse, Shown, TaskOwner, Tasks, Unread, Watched,
     aside::Aside, gathered::Gathered, limits,
 };
+use crate::request::boxed::boxed;
 
 /// A connection as its handshake left it: one for all of its requests.
 #[derive(Debug)]
@@ -83,7 +84,7 @@ fn answering<A: Serve>(
         let (service, connection) = (service.clone(), Arc::clone(&connection));
         // On the heap, and only when it is asked for: a hundred streams that come and are taken
         // back at once would else have room made for the whole way that none of them goes.
-        async move { Ok(Box::pin(service.serve(connection, request)).await) }
+        async move { Ok(boxed(|| service.serve(connection, request)).await) }
     })
 }
 

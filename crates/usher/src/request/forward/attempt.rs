@@ -21,7 +21,7 @@ use super::{
     shared::{Http2Stream, Repeatable},
     tls::{Alpn, ClientConfigs},
 };
-use crate::request::accept::Tasks;
+use crate::request::{accept::Tasks, boxed::boxed};
 
 /// Response heads from upstreams: as large as we take them from clients.
 const HEAD_BYTES: u32 = 128 * 1024;
@@ -109,12 +109,12 @@ impl Attempt<'_> {
         }
         let again = is_first.then_some(left);
         // On the heap: most requests find a connection.
-        match Box::pin(self.on_a_new_one(request, again, place, wait)).await {
+        match boxed(|| self.on_a_new_one(request, again, place, wait)).await {
             // Not begun, and nobody else to ask: once more here (RFC 9113 §8.7).
             Err(Failure { error: ForwardError::Refused { .. }, unsent: Some(again), .. })
                 if is_first && !self.can_go_on =>
             {
-                Box::pin(self.on_a_new_one(again, None, None, wait)).await
+                boxed(|| self.on_a_new_one(again, None, None, wait)).await
             }
             answered => answered,
         }

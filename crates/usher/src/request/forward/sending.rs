@@ -21,6 +21,7 @@ use super::{
 use crate::request::{
     accept::TaskOwner,
     authorize::{Permitted, Standing},
+    boxed::boxed,
     shape::NamedByClient,
 };
 
@@ -106,7 +107,7 @@ impl Forwarder {
             };
             // Tunnels and sockets are few, and are made ready on the heap: no other request makes room.
             let failure = if route.tunnel.is_some() {
-                match Box::pin(attempt.open()).await {
+                match boxed(|| attempt.open()).await {
                     Ok((upstream, place)) => {
                         under_way.connection = place;
                         let sent = Ok(Sent::Opened { upstream, standing, under_way });
@@ -116,10 +117,10 @@ impl Forwarder {
                     Err(error) => Failure::unsent(error, request),
                 }
             } else if request.headers().contains_key(header::UPGRADE) {
-                match Box::pin(attempt.connect(Speaks::Http1, None)).await {
+                match boxed(|| attempt.connect(Speaks::Http1, None)).await {
                     Ok(Carrier::Http1(lease)) => {
                         let sent =
-                            Box::pin(self.send_upgrade(lease, request, standing, under_way)).await;
+                            boxed(|| self.send_upgrade(lease, request, standing, under_way)).await;
                         course.met(&chooser, pick, Met::of(&sent));
                         return sent;
                     }

@@ -23,10 +23,15 @@ pub(super) fn asks_to_keep(fields: &HeaderMap) -> bool {
     lists(fields, b"keep-alive")
 }
 
+/// Room in the map of a head. The fields that an answer gets on its way would else make the map grow,
+/// and so would a request's: the HTTP library puts a connection's next request into the map of the
+/// answer before.
+const ROOM: usize = 24;
+
 /// Fields whose values are parts of `input`, in which they stand.
 pub(super) fn map(fields: &[Header<'_>], input: &Bytes) -> Result<HeaderMap, Http1Error> {
     let wrong = || Http1Error::Malformed("has a field that is none");
-    let mut map = HeaderMap::with_capacity(fields.len());
+    let mut map = HeaderMap::with_capacity(fields.len().max(ROOM));
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| wrong())?;
         let value = HeaderValue::from_maybe_shared(input.slice_ref(field.value));
@@ -48,11 +53,11 @@ pub(super) fn trailers(input: &Bytes) -> Result<HeaderMap, Http1Error> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use http::{HeaderMap, HeaderValue, header};
-
     use usher_rules::fields::length;
 
-    use super::asks_to_close;
+    use super::{FIELDS, asks_to_close, map};
 
     #[test]
     fn lengths_agree_or_are_none() {
@@ -80,6 +85,22 @@ mod tests {
             assert_eq!(length(&fields).ok().flatten(), expected, "{lines:?}: {why}");
             assert_eq!(length(&fields).is_err(), is_wrong, "{lines:?}: {why}");
         }
+    }
+
+    /// Each time that a map grows, all that is in it is copied and looked for anew.
+    #[test]
+    fn what_is_added_on_the_way_finds_room() {
+        let input = Bytes::from_static(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\netag: a\r\n\r\n");
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+        let mut head = httparse::Response::new(&mut fields);
+        assert!(head.parse(&input).unwrap().is_complete());
+        let mut read = map(head.headers, &input).unwrap();
+        let room = read.capacity();
+        for added in 0..20 {
+            let name = format!("x-added-{added}").parse::<http::HeaderName>().unwrap();
+            read.insert(name, HeaderValue::from_static("1"));
+        }
+        assert_eq!((read.len(), read.capacity()), (22, room));
     }
 
     #[test]
