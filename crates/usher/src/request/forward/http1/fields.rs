@@ -28,10 +28,15 @@ pub(super) fn asks_to_keep(fields: &HeaderMap) -> bool {
 /// answer before.
 const ROOM: usize = 24;
 
-/// Fields whose values are parts of `input`, in which they stand.
-pub(super) fn map(fields: &[Header<'_>], input: &Bytes) -> Result<HeaderMap, Http1Error> {
+/// Those of a head, with room for what is added on its way.
+pub(super) fn of_head(fields: &[Header<'_>], input: &Bytes) -> Result<HeaderMap, Http1Error> {
+    map(fields, input, ROOM)
+}
+
+/// Fields whose values are parts of `input`, in which they stand, in a map with room for so many.
+fn map(fields: &[Header<'_>], input: &Bytes, room: usize) -> Result<HeaderMap, Http1Error> {
     let wrong = || Http1Error::Malformed("has a field that is none");
-    let mut map = HeaderMap::with_capacity(fields.len().max(ROOM));
+    let mut map = HeaderMap::with_capacity(fields.len().max(room));
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| wrong())?;
         let value = HeaderValue::from_maybe_shared(input.slice_ref(field.value));
@@ -44,7 +49,7 @@ pub(super) fn map(fields: &[Header<'_>], input: &Bytes) -> Result<HeaderMap, Htt
 pub(super) fn trailers(input: &Bytes) -> Result<HeaderMap, Http1Error> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS];
     match httparse::parse_headers(input, &mut fields).map_err(Http1Error::Fields)? {
-        Status::Complete((octets, fields)) if octets == input.len() => map(fields, input),
+        Status::Complete((octets, fields)) if octets == input.len() => map(fields, input, 0),
         Status::Complete(_) | Status::Partial => {
             Err(Http1Error::Malformed("has trailers that end somewhere else"))
         }
@@ -57,7 +62,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, header};
     use usher_rules::fields::length;
 
-    use super::{FIELDS, asks_to_close, map};
+    use super::{FIELDS, asks_to_close, of_head, trailers};
 
     #[test]
     fn lengths_agree_or_are_none() {
@@ -92,15 +97,17 @@ mod tests {
     fn what_is_added_on_the_way_finds_room() {
         let input = Bytes::from_static(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\netag: a\r\n\r\n");
         let mut fields = [httparse::EMPTY_HEADER; FIELDS];
-        let mut head = httparse::Response::new(&mut fields);
-        assert!(head.parse(&input).unwrap().is_complete());
-        let mut read = map(head.headers, &input).unwrap();
+        let mut answer = httparse::Response::new(&mut fields);
+        assert!(answer.parse(&input).unwrap().is_complete());
+        let mut read = of_head(answer.headers, &input).unwrap();
         let room = read.capacity();
         for added in 0..20 {
             let name = format!("x-added-{added}").parse::<http::HeaderName>().unwrap();
             read.insert(name, HeaderValue::from_static("1"));
         }
         assert_eq!((read.len(), read.capacity()), (22, room));
+        let behind_a_body = trailers(&Bytes::from_static(b"x-sum: 1\r\n\r\n")).unwrap();
+        assert!(behind_a_body.capacity() < room, "nothing is added to trailers");
     }
 
     #[test]

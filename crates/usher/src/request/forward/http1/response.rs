@@ -11,7 +11,7 @@ use usher_rules::fields::{DifferentLengths, length};
 use super::{
     decoder::Decoder,
     error::Http1Error,
-    fields::{FIELDS, asks_to_close, asks_to_keep, map},
+    fields::{FIELDS, asks_to_close, asks_to_keep, of_head},
     request::Next,
 };
 
@@ -50,7 +50,7 @@ pub(super) fn parse(input: &mut Bytes) -> Result<Option<Response<()>>, Http1Erro
     {
         answer.extensions_mut().insert(reason);
     }
-    *answer.headers_mut() = map(parsed.headers, input)?;
+    *answer.headers_mut() = of_head(parsed.headers, input)?;
     input.advance(octets);
     Ok(Some(answer))
 }
