@@ -133,22 +133,40 @@ fn cpu(test: &Value) -> String {
 
 fn latency(situations: &Value) -> String {
     let mut page = heading(situations, "Latency");
+    if page.is_empty() {
+        return page;
+    }
+    page += "\n*p99 of a second* is the middle one of the p99 of each second of a load: a pause of the\n\
+             whole machine is in one of them, and not in it. What is aimed at is the p99 of the load.\n";
     for situation in list(situations) {
         let mut rows = String::new();
         for peer in list(&situation["contenders"]) {
             let own = peer["contender"] == "usher";
             let (ratio, aim) = (&peer["usher_p99_to_this"], &peer["aim"]);
+            let usual = &peer["usher_p99_of_a_second_to_this"];
             rows += &row(&[
                 text(&peer["name"]).into(),
                 spread(&peer["p50_ms"]),
                 spread(&peer["p99_ms"]),
                 spread(&peer["p99_9_ms"]),
+                spread(&peer["p99_ms_of_a_second"]),
+                if own { "–".into() } else { spread(usual) },
                 if own { "–".into() } else { spread(ratio) },
                 target(aim),
                 verdict(ratio, aim),
             ]);
         }
-        let columns = ["", "p50 ms", "p99 ms", "p99.9 ms", "usher / this, p99", "target", ""];
+        let columns = [
+            "",
+            "p50 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "p99 ms of a second",
+            "usher / this, of a second",
+            "usher / this, p99",
+            "target",
+            "",
+        ];
         let rate = middle(list(&situation["requests_per_second"]));
         let title = format!("{}: {rate} a second", text(&situation["title"]));
         page += &section(&title, &columns, &rows);

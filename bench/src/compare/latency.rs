@@ -63,8 +63,9 @@ pub struct Latency {
 pub struct Row {
     /// Whose.
     pub contender: Contender,
-    /// `[p50, p99, p99.9]` in milliseconds in each repetition.
-    pub seen: Vec<[f64; 3]>,
+    /// `[p50, p99, p99.9, p99 of a second]` in milliseconds in each repetition; the last is the
+    /// middle one of those of each second.
+    pub seen: Vec<[f64; 4]>,
     /// How many percent of the time the load's core was idle, in each repetition where that is
     /// known.
     pub idle: Vec<f64>,
@@ -87,15 +88,24 @@ impl Latency {
         format!("latency of small requests, {}, {}", self.protocol.name(), self.beside.words())
     }
 
-    fn of(&self, wanted: Contender) -> Option<&[[f64; 3]]> {
+    fn of(&self, wanted: Contender) -> Option<&[[f64; 4]]> {
         self.rows.iter().find(|row| row.contender == wanted).map(|row| &*row.seen)
     }
 
     /// Usher's p99 for each millisecond of `peer`'s, repetition by repetition.
     pub fn ratios(&self, peer: Contender) -> Option<Spread> {
+        self.compared(peer, |[_, high, ..]| *high)
+    }
+
+    /// The same of the p99 of a second.
+    pub fn usual_ratios(&self, peer: Contender) -> Option<Spread> {
+        self.compared(peer, |[.., usual]| *usual)
+    }
+
+    fn compared(&self, peer: Contender, figure: impl Fn(&[f64; 4]) -> f64) -> Option<Spread> {
         let (usher, peer) = (self.of(Contender::Usher)?, self.of(peer)?);
         Spread::of(
-            usher.iter().zip(peer).map(|([_, usher, _], [_, peer, _])| usher / peer).collect(),
+            usher.iter().zip(peer).map(|(usher, peer)| figure(usher) / figure(peer)).collect(),
         )
     }
 
@@ -118,13 +128,26 @@ impl Latency {
 
     /// A row for each contender.
     pub fn table(&self) -> Table {
-        let mut table =
-            Table::new(["", "p50 ms", "p99 ms", "p99.9 ms", "usher / this, p99", "aim", ""]);
+        let mut table = Table::new([
+            "",
+            "p50 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "p99 ms of a second",
+            "usher / this, of a second",
+            "usher / this, p99",
+            "aim",
+            "",
+        ]);
         for row in &self.rows {
             let contender = row.contender;
-            let [middle, high, highest] =
-                [0, 1, 2].map(|nth| row.spread(nth).map_or_else(String::new, |it| it.text()));
-            let ratio = self.ratios(contender).filter(|_| contender != Contender::Usher);
+            let [middle, high, highest, usual] =
+                [0, 1, 2, 3].map(|nth| row.spread(nth).map_or_else(String::new, |it| it.text()));
+            let of_another =
+                |ratio: Option<Spread>| ratio.filter(|_| contender != Contender::Usher);
+            let usual_ratio = of_another(self.usual_ratios(contender));
+            let usual_ratio = usual_ratio.map_or_else(|| "-".into(), |it| it.text());
+            let ratio = of_another(self.ratios(contender));
             let verdict = match (&ratio, Self::aim(contender)) {
                 (Some(ratio), Some(aim)) if ratio.median <= aim => "reached",
                 (Some(_), Some(_)) => "MISSED",
@@ -132,7 +155,9 @@ impl Latency {
             };
             let ratio = ratio.map_or_else(|| "-".into(), |it| it.text());
             let aim = Self::aim(contender).map_or_else(|| "-".into(), |aim| format!("{aim:.2}"));
-            table.row([contender.name().into(), middle, high, highest, ratio, aim, verdict.into()]);
+            let name = contender.name().into();
+            let verdict = verdict.into();
+            table.row([name, middle, high, highest, usual, usual_ratio, ratio, aim, verdict]);
         }
         table
     }
@@ -210,8 +235,8 @@ mod tests {
 
     #[test]
     fn the_p99_is_compared_inside_a_repetition() {
-        let nginx = vec![[1.0, 2.0, 3.0], [1.0, 4.0, 9.0], [1.0, 2.0, 3.0]];
-        let usher = vec![[9.0, 1.0, 9.0], [9.0, 4.0, 9.0], [9.0, 3.0, 9.0]];
+        let nginx = vec![[1.0, 2.0, 3.0, 2.0], [1.0, 4.0, 9.0, 2.0], [1.0, 2.0, 3.0, 2.0]];
+        let usher = vec![[9.0, 1.0, 9.0, 3.0], [9.0, 4.0, 9.0, 4.0], [9.0, 3.0, 9.0, 6.0]];
         let latency = Latency {
             protocol: Protocol::Http2,
             beside: Beside::Films,
@@ -223,6 +248,8 @@ mod tests {
         };
         let ratio = latency.ratios(Contender::NginxTuned).unwrap();
         assert_eq!(ratio, Spread { least: 0.5, median: 1.0, most: 1.5 });
+        let usual = latency.usual_ratios(Contender::NginxTuned).unwrap();
+        assert_eq!(usual, Spread { least: 1.5, median: 2.0, most: 3.0 });
         assert!(latency.reached(), "no worse than nginx's");
         assert!(latency.table().text().contains("reached"));
         let note = latency.note().unwrap();

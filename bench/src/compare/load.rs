@@ -112,8 +112,8 @@ impl Scenario {
 /// What a load at a fixed pace found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Paced {
-    /// `[p50, p99, p99.9]` in microseconds.
-    pub micros: [f64; 3],
+    /// `[p50, p99, p99.9, p99 of a second]` in microseconds.
+    pub micros: [f64; 4],
     /// How many percent of that time the load's core was idle, where the kernel tells.
     pub idle: Option<f64>,
 }
@@ -123,11 +123,11 @@ impl Paced {
     fn said(words: &str) -> Option<Self> {
         let figures: Option<Vec<f64>> =
             words.split_whitespace().map(|it| it.parse().ok()).collect();
-        match *figures? {
-            [middle, high, highest] => Some(Self { micros: [middle, high, highest], idle: None }),
-            [middle, high, highest, idle] => {
-                Some(Self { micros: [middle, high, highest], idle: Some(idle) })
-            }
+        let figures = figures?;
+        let (micros, rest) = figures.split_first_chunk()?;
+        match rest {
+            [] => Some(Self { micros: *micros, idle: None }),
+            [idle] => Some(Self { micros: *micros, idle: Some(*idle) }),
             _ => None,
         }
     }
@@ -335,9 +335,10 @@ mod tests {
         assert_eq!(all_of_h2load(h2load, 9), None, "one was lost");
         assert_eq!(requests_of_h2load(&h2load.replace("0 4xx", "1 4xx")), None);
         assert_eq!(requests_of_h2load("status codes: 0 2xx, 0 3xx, 0 4xx, 0 5xx"), None);
-        let micros = [340.0, 700.0, 1200.0];
-        assert_eq!(Paced::said("340 700 1200\n"), Some(Paced { micros, idle: None }));
-        assert_eq!(Paced::said("340 700 1200 62.5\n"), Some(Paced { micros, idle: Some(62.5) }));
-        assert_eq!(Paced::said("340 700\n"), None);
+        let micros = [340.0, 700.0, 1200.0, 690.0];
+        let (said, idle) = ("340 700 1200 690", Some(62.5));
+        assert_eq!(Paced::said(&format!("{said}\n")), Some(Paced { micros, idle: None }));
+        assert_eq!(Paced::said(&format!("{said} 62.5\n")), Some(Paced { micros, idle }));
+        assert_eq!(Paced::said("340 700 1200\n"), None);
     }
 }

@@ -105,13 +105,16 @@ fn latency(of: &Latency) -> Value {
         .iter()
         .map(|row| {
             let contender = row.contender;
-            let [p50, p99, highest] = [0, 1, 2].map(|nth| row.spread(nth).as_ref().map(spread));
+            let [p50, p99, highest, usual] =
+                [0, 1, 2, 3].map(|nth| row.spread(nth).as_ref().map(spread));
             json!({
                 "contender": contender.slug(),
                 "name": contender.name(),
                 "p50_ms": p50,
                 "p99_ms": p99,
                 "p99_9_ms": highest,
+                "p99_ms_of_a_second": usual,
+                "usher_p99_of_a_second_to_this": of.usual_ratios(contender).as_ref().map(spread),
                 "usher_p99_to_this": of.ratios(contender).as_ref().map(spread),
                 "load_core_idle_percent": Spread::of(row.idle.clone()).as_ref().map(spread),
                 "aim": Latency::aim(contender),

@@ -14,6 +14,7 @@ mod turns;
 
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     net::SocketAddr,
     path::Path,
     rc::Rc,
@@ -61,8 +62,8 @@ const PATH: &str = "/small";
 
 const USAGE: &str = "usher-bench paced FOLDER ADDRESS h1|h2 RATE SECONDS COOKIE";
 
-/// Says `p50 p99 p99.9` in microseconds, and how many percent of that time the load's core was
-/// idle, where the kernel tells.
+/// Says `p50 p99 p99.9` in microseconds, the middle one of the p99 of each second, and how many
+/// percent of that time the load's core was idle, where the kernel tells.
 pub fn run(mut words: impl Iterator<Item = String>) -> Result<bool, Failure> {
     let mut word = || words.next().ok_or_else(|| Failure::Usage(USAGE.into()));
     let (folder, address, protocol) = (word()?, word()?, word()?);
@@ -75,11 +76,12 @@ pub fn run(mut words: impl Iterator<Item = String>) -> Result<bool, Failure> {
     let pace = Pace { rate, time: Duration::from_secs(seconds) };
     let asked = LocalSet::new();
     let asked = asked.run_until(ask(&client, protocol, &pace, &cookie));
-    let (mut taken, idle) = super::runtime()?.block_on(asked)?;
-    taken.sort_unstable();
+    let (taken, idle) = super::runtime()?.block_on(asked)?;
+    let usual = usual(&taken, 0.99);
+    let taken = in_order(taken.iter().map(|(_, micros)| *micros));
     let [middle, high, highest] = [0.5, 0.99, 0.999].map(|share| quantile(&taken, share));
     let idle = idle.map_or_else(String::new, |percent| format!(" {percent:.1}"));
-    println!("{middle} {high} {highest}{idle}");
+    println!("{middle} {high} {highest} {usual}{idle}");
     Ok(true)
 }
 
@@ -89,13 +91,14 @@ struct Pace {
     time: Duration,
 }
 
-/// Microseconds from when each was due to the end of its answer, and how idle this core was.
+/// In which second each was due and the microseconds from then to the end of its answer, and how
+/// idle this core was.
 async fn ask(
     client: &Client,
     protocol: Protocol,
     pace: &Pace,
     cookie: &str,
-) -> Result<(Vec<u64>, Option<f64>), Failure> {
+) -> Result<(Vec<(u64, u64)>, Option<f64>), Failure> {
     let (count, places) = match protocol {
         Protocol::Http1 => ALONE,
         Protocol::Http2 => SHARED,
@@ -186,6 +189,21 @@ fn wire(protocol: Protocol, places: usize, cookie: &str) -> Result<Box<dyn Wire>
     })
 }
 
+/// Of each second the figure that so great a share of its own is at most, and of those the middle
+/// one: a pause of the whole machine is in one second and not in it.
+fn usual(taken: &[(u64, u64)], share: f64) -> u64 {
+    let seconds: BTreeSet<u64> = taken.iter().map(|(second, _)| *second).collect();
+    let of = |wanted| taken.iter().filter(move |(second, _)| *second == wanted);
+    let each = |second| quantile(&in_order(of(second).map(|(_, micros)| *micros)), share);
+    quantile(&in_order(seconds.into_iter().map(each)), 0.5)
+}
+
+fn in_order(figures: impl Iterator<Item = u64>) -> Vec<u64> {
+    let mut figures: Vec<u64> = figures.collect();
+    figures.sort_unstable();
+    figures
+}
+
 /// Of figures in order: the one that so great a share of them is at most.
 #[expect(
     clippy::cast_precision_loss,
@@ -201,6 +219,14 @@ fn quantile(sorted: &[u64], share: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_in_one_second_is_not_the_usual_one() {
+        let second = |nth, figure| (0..100).map(move |_| (nth, figure));
+        let taken: Vec<_> = second(1, 20).chain(second(2, 9000)).chain(second(3, 30)).collect();
+        assert_eq!(usual(&taken, 0.99), 30);
+        assert_eq!(usual(&[], 0.99), 0);
+    }
 
     #[test]
     fn quantiles() {

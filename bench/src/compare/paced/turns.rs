@@ -83,14 +83,16 @@ impl Turns {
         self.over && self.connections.get(connection).is_none_or(|it| it.next.is_empty())
     }
 
-    /// Microseconds that each took that counts; who is unanswered has waited until now.
-    pub fn taken(&self, now: Duration) -> Vec<u64> {
+    /// Each that counts: the second in which it was due, and the microseconds that it took; who is
+    /// unanswered has waited until now.
+    pub fn taken(&self, now: Duration) -> Vec<(u64, u64)> {
         let counts_from = self.due / u64::from(WARMING_UP);
         let unanswered =
             (self.given..self.due).map(|nth| (nth, now.saturating_sub(self.due_after(nth))));
         let all = self.answered.iter().copied().chain(unanswered);
         let counted = all.filter(|(nth, _)| *nth >= counts_from);
-        counted.map(|(_, it)| u64::try_from(it.as_micros()).unwrap_or(u64::MAX)).collect()
+        let micros = |it: Duration| u64::try_from(it.as_micros()).unwrap_or(u64::MAX);
+        counted.map(|(nth, it)| (self.due_after(nth).as_secs(), micros(it))).collect()
     }
 
     fn give(&mut self, connection: usize) {
@@ -143,7 +145,7 @@ mod tests {
         turns.answered(0, 0, seconds(10));
         assert_eq!(turns.take(0), [1], "at once: it has waited since the first second");
         turns.answered(0, 1, seconds(11));
-        assert_eq!(turns.taken(seconds(11)), [10_000_000, 10_000_000]);
+        assert_eq!(turns.taken(seconds(11)), [(0, 10_000_000), (1, 10_000_000)]);
     }
 
     #[test]
@@ -153,7 +155,7 @@ mod tests {
         turns.end();
         turns.answered(0, 0, seconds(4));
         assert!(turns.take(0) == [0] && turns.is_over(0), "no more after the end");
-        assert_eq!(turns.taken(seconds(9)), [4_000_000, 8_000_000, 7_000_000]);
+        assert_eq!(turns.taken(seconds(9)), [(0, 4_000_000), (1, 8_000_000), (2, 7_000_000)]);
     }
 
     #[test]
