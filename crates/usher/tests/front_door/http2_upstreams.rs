@@ -13,6 +13,7 @@ use tokio::{
     io::{self, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
+use usher_lab::upstream::{Exchange, Upstream};
 
 use crate::{
     connections::{HEADERS, RST_STREAM, frame},
@@ -163,6 +164,32 @@ async fn what_a_single_http2_upstream_has_not_begun_is_sent_once_more() {
         let answer = server.browser().send(Method::POST, "https://tv.test/", &[], "").await;
         assert_eq!(answer.status, status, "{when:?}, {act:?}: {}", server.log());
         assert_eq!(seen.load(Ordering::SeqCst), heads, "{when:?}, {act:?}");
+    }
+}
+
+/// What HTTP/2 gave back had the host in its `:authority` alone, and goes to the next upstream with it.
+#[tokio::test]
+async fn what_an_http2_upstream_gives_back_keeps_the_host_that_its_client_named() {
+    for act in [Act::Reset(REFUSED_STREAM), Act::GoAway] {
+        let (refusing, asked) = upstream(When::Always, act).await;
+        let good = Upstream::start(async move |exchange: &mut Exchange| {
+            let host = exchange.field("host").unwrap_or_default();
+            exchange.reply(200, "", host.as_bytes()).await
+        });
+        let both = format!("['h2c://{refusing}', 'http://{}']", good.address);
+        let route = public("tv.test", good.address)
+            .replace(&format!("http://{}", good.address), &both)
+            // with WebSockets HTTP/1.1 alone is spoken
+            .replace("  allow_websockets: true\n", "  host_rewrite_header: x-wanted\n");
+        let server = TestServer::open(&config(&[route])).await;
+        let mut browser = server.browser();
+        for _ in 0..2 {
+            // whoever's turn it is, the good one answers
+            let fields = [("x-wanted", "named.test")];
+            let seen = browser.send(Method::GET, "https://tv.test/", &fields, "").await;
+            assert_eq!(seen.body, "named.test", "{act:?}: {}", server.log());
+        }
+        assert_ne!(asked.load(Ordering::SeqCst), 0, "{act:?}: nothing was given back");
     }
 }
 
