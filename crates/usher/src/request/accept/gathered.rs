@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Pulse, limits};
+use super::{Pulse, limits, pieces::append};
 
 thread_local! {
     /// One that nobody uses: it is in the cache still, and an idle connection holds none.
@@ -133,7 +133,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
         let mut left = room;
         for buf in bufs {
             let part = buf.get(..left).unwrap_or(buf);
-            this.held.extend_from_slice(part);
+            append(&mut this.held, part);
             left -= part.len();
         }
         this.pulse.wait(room - left);

@@ -20,6 +20,7 @@ mod gathered;
 pub mod limits;
 mod listener;
 mod peer;
+mod pieces;
 mod presented;
 mod proxied;
 mod refused;
