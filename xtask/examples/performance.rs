@@ -136,8 +136,8 @@ fn latency(situations: &Value) -> String {
     if page.is_empty() {
         return page;
     }
-    page += "\n*p99 of a second* is the middle one of the p99 of each second of a load: a pause of the\n\
-             whole machine is in one of them, and not in it. What is aimed at is the p99 of the load.\n";
+    page += "\n*p99 of a second* is the middle one of the p99 of each second of a load: few pauses of the\n\
+             whole machine move it less. What is aimed at is the p99 of the load.\n";
     for situation in list(situations) {
         let mut rows = String::new();
         for peer in list(&situation["contenders"]) {

@@ -92,7 +92,7 @@ impl Counted {
         let mut answer = String::new();
         TcpStream::connect(address)
             .and_then(|mut socket| {
-                write!(socket, "GET {STATUS} HTTP/1.0\r\n\r\n")?;
+                socket.write_all(format!("GET {STATUS} HTTP/1.0\r\n\r\n").as_bytes())?;
                 socket.read_to_string(&mut answer)
             })
             .map_err(Failure::io(STATUS))?;
@@ -136,6 +136,7 @@ fn written(folder: &Path) -> Result<u64, Failure> {
 #[cfg(test)]
 mod tests {
     use std::{
+        io::{BufRead as _, BufReader},
         net::{Ipv4Addr, TcpListener},
         thread,
     };
@@ -173,10 +174,12 @@ mod tests {
         let address = server.local_addr().unwrap();
         let answering = thread::spawn(move || {
             let (mut socket, _) = server.accept().unwrap();
-            let mut asked = [0; 256];
-            let octets = socket.read(&mut asked).unwrap();
+            let (mut asked, mut lines) = (String::new(), BufReader::new(&socket));
+            while !asked.ends_with("\r\n\r\n") {
+                assert_ne!(lines.read_line(&mut asked).unwrap(), 0, "{asked}");
+            }
             socket.write_all(page.as_bytes()).unwrap();
-            String::from_utf8_lossy(&asked[..octets]).into_owned()
+            asked
         });
         let counted = Counted::at(address);
         assert!(answering.join().unwrap().starts_with(&format!("GET {STATUS} ")));

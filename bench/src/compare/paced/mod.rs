@@ -190,7 +190,7 @@ fn wire(protocol: Protocol, places: usize, cookie: &str) -> Result<Box<dyn Wire>
 }
 
 /// Of each second the figure that so great a share of its own is at most, and of those the middle
-/// one: a pause of the whole machine is in one second and not in it.
+/// one: a rare pause of the whole machine is in one second and not in it.
 fn usual(taken: &[(u64, u64)], share: f64) -> u64 {
     let seconds: BTreeSet<u64> = taken.iter().map(|(second, _)| *second).collect();
     let of = |wanted| taken.iter().filter(move |(second, _)| *second == wanted);

@@ -43,7 +43,8 @@ use crate::{
     request::{
         Chore, EventField, EventName,
         accept::{
-            AskedFor, Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, limits, serve,
+            AskedFor, Connection, Listener, Pieces, Protocol, Pulse, RefusedSoFar, Shares, limits,
+            serve,
         },
         forward,
         record::{LeftOut, Recorder},
@@ -413,7 +414,8 @@ impl Core {
                     Err(error) => return door.handshake_failed(peer, &error),
                 };
                 let connection = connection(server_name, (shown, presented), protocol, admitted);
-                serve(Box::new(stream), connection, door, tasks, idle).await; // TLS is large
+                let stream = Pieces::new(Box::new(stream)); // TLS is large
+                serve(stream, connection, door, tasks, idle).await;
             }
             None => {
                 let protocol = spoken(&stream, plan.listen.protocols).await;

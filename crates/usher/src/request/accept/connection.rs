@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     AskedFor, Peer, Presented, Protocol, Pulse, Shown, TaskOwner, Tasks, Unread, Watched,
-    aside::Aside, gathered::Gathered, limits, pieces::Pieces,
+    aside::Aside, gathered::Gathered, limits,
 };
 use crate::request::boxed::boxed;
 
@@ -123,7 +123,7 @@ async fn serve_http1(
     idle: Option<Duration>,
 ) {
     let pulse = Arc::clone(&connection.pulse);
-    let io = TokioIo::new(Watched::new(Pieces::new(stream), Arc::clone(&pulse)));
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
     let answer = answering(service.clone(), Arc::clone(&connection));
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
@@ -167,7 +167,7 @@ async fn serve_http2(
 ) {
     let pulse = Arc::clone(&connection.pulse);
     let (teller, of) = (service.clone(), Arc::clone(&connection));
-    let gathered = Gathered::new(Pieces::new(stream), Arc::clone(&pulse));
+    let gathered = Gathered::new(stream, Arc::clone(&pulse));
     let watched = Watched::new(gathered.another(), Arc::clone(&pulse));
     let io = TokioIo::new(watched.telling(move |unread| teller.unread(&of, unread)));
     let streams = tasks.streams_of(TaskOwner::Connection(connection.peer.address));

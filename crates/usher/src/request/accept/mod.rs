@@ -36,6 +36,7 @@ pub use deadline::{InFlight, Pulse, Watched};
 pub use duplex::Duplex;
 pub use listener::{ListenError, Listener, parse_address};
 pub use peer::{Peer, Protocol};
+pub use pieces::Pieces;
 pub use presented::Presented;
 pub use proxied::{Unproxied, proxied};
 pub use shares::{Admitted, Bounds, RefusedSoFar, Shares, Whose};

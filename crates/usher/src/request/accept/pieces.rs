@@ -22,13 +22,14 @@ pub(super) fn append(to: &mut Vec<u8>, from: &[u8]) {
     }
 }
 
-/// A stream that is written to in pieces: TLS copies each octet into the record that it is sealed in,
-/// piece by piece.
+/// TLS that is written to in pieces, of which it takes as many at once as before: each octet is copied
+/// into the record that it is sealed in, piece by piece.
 #[derive(Debug)]
-pub(super) struct Pieces<S>(S);
+pub struct Pieces<S>(S);
 
 impl<S> Pieces<S> {
-    pub(super) const fn new(stream: S) -> Self {
+    /// Writes to `stream` in pieces.
+    pub const fn new(stream: S) -> Self {
         Self(stream)
     }
 }
