@@ -9,15 +9,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    runtime::Builder,
-};
+use tokio::{net::TcpListener, runtime::Builder};
 use tokio_util::sync::CancellationToken;
-use usher_rules::{
-    plan::{Level, Protocols},
-    time::Clock,
-};
+use usher_rules::{plan::Level, time::Clock};
 
 use super::{
     Swapping,
@@ -25,12 +19,10 @@ use super::{
     clock_watch::{LastLook, watch_clock},
     daily::tell_untimely,
     doctor,
-    each_core::{Arrived, Core},
+    each_core::Core,
     jellyfin, mail,
     metrics::{self, Exposition, Guard},
-    probes, provider,
-    redirect::{self, FirstWord},
-    sessions,
+    probes, provider, redirect, sessions,
     store_watch::sweep_store,
     supervisor::Supervisor,
 };
@@ -42,13 +34,9 @@ use crate::{
     jellyfin::{Pairing, States},
     request::{
         Chore, EventField, EventName,
-        accept::{
-            AskedFor, Connection, Listener, Pieces, Protocol, Pulse, RefusedSoFar, Shares, limits,
-            serve,
-        },
+        accept::{Listener, RefusedSoFar, Shares},
         forward,
         record::{LeftOut, Recorder},
-        tls::Accepted,
     },
     signin::SignInRoom,
     store::Store,
@@ -93,6 +81,7 @@ pub(super) fn spawn(
     };
     thread::Builder::new().name(format!("core {number}")).spawn(move || {
         runtime.block_on(async {
+            let core = Arc::new(core);
             core.supervisor.keep(Chore::UpstreamPool, sweep_pool);
             tokio::select! {
                 () = core.supervisor.kept(Chore::Accept, || core.accept(&listener)) => {}
@@ -359,85 +348,17 @@ async fn renew(certificates: Arc<Swapping>, log: AcmeLog) {
 }
 
 impl Core {
-    async fn accept(&self, listener: &TcpListener) {
+    async fn accept(self: &Arc<Self>, listener: &TcpListener) {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let core = self.clone();
-                    self.tasks.spawn_connection(peer, async move {
-                        // Closed again where there is no place: who is at work comes first.
-                        if let Some(arrived) = core.arrive(stream, peer).await {
-                            Box::pin(core.connection(arrived)).await; // a large future
-                        }
-                    });
+                    self.tasks.spawn_connection(peer, Arc::clone(self).connection(stream, peer));
                 }
                 Err(error) if is_the_peers(&error) => {}
                 Err(_) => {
                     forward::sweep(); // kept connections hold files, too
                     tokio::time::sleep(BREATHER).await;
                 }
-            }
-        }
-    }
-
-    async fn connection(&self, arrived: Arrived) {
-        let Arrived { stream, peer, admitted } = arrived;
-        let _slower = stream.set_nodelay(true); // works without
-        let (plan, door, tasks) = (self.door.plan(), Arc::clone(&self.door), &self.tasks);
-        let idle = plan.timeouts.idle;
-        let connection = |server_name, (shown, presented), protocol, admitted| {
-            let (pulse, presented) = (Pulse::admitted(protocol, admitted), Arc::new(presented));
-            let (peer, asked_for) = (peer.into(), AskedFor::default());
-            Arc::new(Connection { peer, server_name, shown, presented, pulse, asked_for })
-        };
-        match &self.tls {
-            Some(tls) => {
-                let first = tokio::select! {
-                    first = redirect::first_word(&stream) => first,
-                    () = tasks.draining() => return,
-                    () = admitted.must_go() => return,
-                };
-                match first {
-                    FirstWord::PlainHttp => {
-                        return redirect::told_to_use_tls(stream, admitted, &door).await;
-                    }
-                    FirstWord::None => return,
-                    FirstWord::Other => {}
-                }
-                let accepted = tokio::select! {
-                    accepted = tls.accept(stream) => accepted,
-                    () = tasks.draining() => return,
-                    () = admitted.must_go() => return,
-                };
-                let Accepted { stream, server_name, protocol, shown, presented } = match accepted {
-                    Ok(accepted) => accepted,
-                    Err(error) => return door.handshake_failed(peer, &error),
-                };
-                let connection = connection(server_name, (shown, presented), protocol, admitted);
-                let stream = Pieces::new(Box::new(stream)); // TLS is large
-                serve(stream, connection, door, tasks, idle).await;
-            }
-            None => {
-                let protocol = spoken(&stream, plan.listen.protocols).await;
-                let connection = connection(None, Default::default(), protocol, admitted);
-                serve(stream, connection, door, tasks, idle).await;
-            }
-        }
-    }
-}
-
-/// Without TLS there is no ALPN: a terminator that speaks HTTP/2 begins with its preface
-/// (RFC 9113 §3.3).
-async fn spoken(stream: &TcpStream, protocols: Protocols) -> Protocol {
-    match protocols {
-        Protocols::Http1 => Protocol::Http1,
-        Protocols::Http2 => Protocol::Http2,
-        Protocols::Both => {
-            let mut first = [0; 4];
-            let looked = tokio::time::timeout(limits::FIRST_BYTE, stream.peek(&mut first)).await;
-            match (looked, &first) {
-                (Ok(Ok(4)), b"PRI ") => Protocol::Http2,
-                (Ok(_) | Err(_), _) => Protocol::Http1,
             }
         }
     }

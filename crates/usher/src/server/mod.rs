@@ -12,6 +12,7 @@
 mod acme_log;
 mod clock;
 mod clock_watch;
+mod connections;
 mod cores;
 mod daily;
 mod doctor;
