@@ -157,4 +157,4 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -93,6 +93,7 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
+    use crate::request::accept::gathered::tests::octets;
 
     /// Takes at most so much of a write, and keeps how long its parts were.
     #[derive(Debug)]
@@ -139,11 +140,6 @@ mod tests {
 
     fn taking(most: usize, is_vectored: bool) -> Pieces<Taking> {
         Pieces::new(Taking { most, is_vectored, taken: Vec::new(), parts: Vec::new() })
-    }
-
-    /// No two neighbours are alike, wherever one looks.
-    fn octets(count: usize) -> Vec<u8> {
-        (0..count).map(|at| u8::try_from(at % 251).unwrap()).collect()
     }
 
     #[tokio::test]

@@ -45,7 +45,7 @@ fn gathered(room: usize) -> (Gathered<Counting>, DuplexStream, Arc<AtomicUsize>)
 }
 
 /// No two neighbours are alike, wherever one looks.
-fn octets(count: usize) -> Vec<u8> {
+pub(in crate::request::accept) fn octets(count: usize) -> Vec<u8> {
     (0..count).map(|at| u8::try_from(at % 251).unwrap()).collect()
 }
 
