@@ -8,7 +8,10 @@ use std::{
     process::Command,
 };
 
-use crate::shell::{Failure, Log, Outcome, cargo, output, read, root, target, write};
+use crate::{
+    profiled::Found,
+    shell::{Failure, Log, Outcome, cargo, output, read, root, target, write},
+};
 
 /// What was counted while usher served: which branches are taken, what is called from where.
 const PROFILE: &str = "bench/usher.profdata";
@@ -38,10 +41,16 @@ pub fn build(log: &mut Log) -> Result<PathBuf, Failure> {
     let copy = folder.join(format!("{:016x}.profdata", digest.finish()));
     // One that is written again is newer than what was built by it, and all is built anew.
     if !fs::read(&copy).is_ok_and(|there| there == counted) {
-        let copied = fs::create_dir_all(&folder).and_then(|()| fs::write(&copy, counted));
+        let copied = fs::create_dir_all(&folder).and_then(|()| fs::write(&copy, &counted));
         copied.map_err(|cause| Failure::new(format!("{}: {cause}", copy.display())))?;
     }
-    usher("shipped", Some(("-Cprofile-use=", &copy)), log)
+    let usher = usher("shipped", Some(("-Cprofile-use=", &copy)), log)?;
+    let built = fs::read(&usher);
+    let built = built.map_err(|cause| Failure::new(format!("{}: {cause}", usher.display())))?;
+    if let Some(complaint) = Found::new(&counted, &built).complaint() {
+        println!("{PROFILE}: {complaint}");
+    }
+    Ok(usher)
 }
 
 /// A build that counts.

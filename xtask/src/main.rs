@@ -11,6 +11,7 @@ mod docs;
 mod e2e;
 mod fuzz;
 mod mutants;
+mod profiled;
 mod served;
 mod shell;
 mod suites;

@@ -329,8 +329,7 @@ fn what_runs_by_itself_is_kept_running() {
     assert_eq!(found, named);
 }
 
-/// A thread that serves waits for nobody's disk: what reads files, resolves names or starts
-/// programs runs elsewhere, or before anybody is served.
+/// What reads files, resolves names or starts programs runs on no thread that serves by then.
 #[test]
 fn no_serving_thread_waits_for_a_disk() {
     const WAITS: &[&str] = &[
@@ -363,6 +362,7 @@ fn no_serving_thread_waits_for_a_disk() {
     const NAMED: &[(&str, &str)] = &[
         ("request/forward/dial.rs", "the runtime's sockets, which wait for nobody"),
         ("request/forward/trust.rs", "the system's roots, once, at the start"),
+        ("request/tls/stream.rs", "the runtime's sockets, which wait for nobody"),
         ("server/cores.rs", "the runtimes themselves"),
         ("server/files.rs", "a limit of the process, at the start"),
         ("server/mod.rs", "`stop`, after the last answer"),

@@ -20,7 +20,7 @@ use usher_rules::{
 
 use super::{
     PathRule,
-    accept::{AskedFor, Connection, Presented, Protocol, Pulse, Shown},
+    accept::{Connection, Presented, Protocol, Pulse},
     answer,
     app::{AppRequest, Apps, Demand},
     authorize::{self, Grounds, ReadingOf, Unbound},
@@ -227,14 +227,8 @@ impl<'a> Foretold<'a> {
 /// Tells what would become of a request.
 pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -> T {
     let Inquiry { plan, mut head, who, source, presented, tool, now, apps } = inquiry;
-    let connection = Connection {
-        peer: SocketAddr::new(source, 0).into(),
-        server_name: None,
-        shown: Shown::default(),
-        pulse: Pulse::new(Protocol::Http1),
-        presented,
-        asked_for: AskedFor::default(),
-    };
+    let plain = Connection::plain(SocketAddr::new(source, 0).into(), Pulse::new(Protocol::Http1));
+    let connection = Connection { presented, ..plain };
     let seen = Seen::of(&head, Arc::clone(plan), Arc::new(connection), now, Reader::Person);
     let found = one_length(&mut head.headers)
         .map_err(RouteError::from)

@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 use usher_rules::plan::Protocols;
 
 use super::{
@@ -11,8 +10,8 @@ use super::{
     redirect::{self, FirstWord},
 };
 use crate::request::{
-    accept::{AskedFor, Connection, Pieces, Protocol, Pulse, Shown, limits, serve},
-    tls::{Accepted, Tls},
+    accept::{Connection, Pieces, Protocol, Pulse, limits, serve},
+    tls::{Accepted, ClientStream, Tls},
 };
 
 /// A connection whose requests can be answered.
@@ -24,8 +23,7 @@ struct Ready {
 }
 
 enum Stream {
-    /// On the heap: TLS is large.
-    Tls(Pieces<Box<TlsStream<TcpStream>>>),
+    Tls(Pieces<ClientStream>),
     Plain(TcpStream),
 }
 
@@ -48,7 +46,6 @@ impl Core {
     /// since who is at work comes first, and where it does not speak what is spoken here.
     async fn ready(&self, stream: TcpStream, peer: SocketAddr) -> Option<Ready> {
         let arrived = self.arrive(stream, peer).await?;
-        let _slower = arrived.stream.set_nodelay(true); // works without
         match &self.tls {
             Some(tls) => self.secured(tls, arrived).await,
             None => Some(self.plain(arrived).await),
@@ -78,15 +75,10 @@ impl Core {
         };
         let Accepted { stream, server_name, protocol, shown, presented } =
             accepted.inspect_err(|error| self.door.handshake_failed(peer, error)).ok()?;
-        let connection = Connection {
-            peer: peer.into(),
-            server_name,
-            shown,
-            presented: Arc::new(presented),
-            pulse: Pulse::admitted(protocol, admitted),
-            asked_for: AskedFor::default(),
-        };
-        let stream = Stream::Tls(Pieces::new(Box::new(stream)));
+        let plain = Connection::plain(peer.into(), Pulse::admitted(protocol, admitted));
+        let presented = Arc::new(presented);
+        let connection = Connection { server_name, shown, presented, ..plain };
+        let stream = Stream::Tls(Pieces::new(stream));
         Some(Ready { stream, connection: Arc::new(connection), idle })
     }
 
@@ -94,14 +86,7 @@ impl Core {
         let Arrived { stream, peer, admitted } = arrived;
         let plan = self.door.plan();
         let protocol = spoken(&stream, plan.listen.protocols).await;
-        let connection = Connection {
-            peer: peer.into(),
-            server_name: None,
-            shown: Shown::default(),
-            presented: Arc::default(),
-            pulse: Pulse::admitted(protocol, admitted),
-            asked_for: AskedFor::default(),
-        };
+        let connection = Connection::plain(peer.into(), Pulse::admitted(protocol, admitted));
         let stream = Stream::Plain(stream);
         Ready { stream, connection: Arc::new(connection), idle: plan.timeouts.idle }
     }

@@ -41,6 +41,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// One without TLS.
+    pub fn plain(peer: Peer, pulse: Arc<Pulse>) -> Self {
+        let (shown, presented) = (Shown::default(), Arc::default());
+        Self { peer, server_name: None, shown, presented, pulse, asked_for: AskedFor::default() }
+    }
+
     /// How it carries requests.
     pub fn protocol(&self) -> Protocol {
         self.pulse.protocol()
@@ -255,8 +261,8 @@ mod tests {
     };
 
     use super::{
-        AskedFor, Connection, Protocol, Pulse, Serve, Shown, Tasks, Unread, answering, limits,
-        serve, serve_http1, serve_http2,
+        Connection, Protocol, Pulse, Serve, Tasks, Unread, answering, limits, serve, serve_http1,
+        serve_http2,
     };
     use crate::request::Body;
 
@@ -278,16 +284,8 @@ mod tests {
     }
 
     fn over_http2() -> Connection {
-        let peer = "192.0.2.1:1".parse::<SocketAddr>().unwrap().into();
-        let pulse = Pulse::new(Protocol::Http2);
-        Connection {
-            peer,
-            server_name: None,
-            shown: Shown::default(),
-            presented: Arc::default(),
-            pulse,
-            asked_for: AskedFor::default(),
-        }
+        let peer = "192.0.2.1:1".parse::<SocketAddr>().unwrap();
+        Connection::plain(peer.into(), Pulse::new(Protocol::Http2))
     }
 
     fn room_for<S>(_: &S) -> usize

@@ -45,8 +45,11 @@ pub const STREAM_WINDOW: u32 = 1024 * 1024;
 pub const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// What one HTTP/2 stream may buffer towards the client.
 pub const SEND_BUFFER: usize = 256 * 1024;
-/// What one turn of an HTTP/2 connection writes is sent in pieces of this: four TLS records.
-pub const GATHERED: usize = 64 * 1024;
+/// What TLS seals for one write: four full records (RFC 8446 §5.1), few enough to be in the cache
+/// still when the system copies them. An octet more would be a record of its own behind each four.
+pub const PLAINTEXT_LIMIT: usize = 4 * 16_384;
+/// What one turn of an HTTP/2 connection writes is sent in pieces of this.
+pub const GATHERED: usize = PLAINTEXT_LIMIT;
 /// Where so much of an answer waits for its client, no more of it is read from the upstream.
 pub const ANSWER_AHEAD: usize = 128 * 1024;
 /// A PING goes out when an HTTP/2 connection was silent for so long.

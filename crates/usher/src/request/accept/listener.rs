@@ -113,8 +113,9 @@ fn bind_one(address: SocketAddr) -> std::io::Result<StdListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
-    // Whoever is accepted has it, too: a tunnel is silent for hours, and its client may be gone.
+    // Whoever is accepted has both, too. A tunnel is silent for hours, and its client may be gone.
     let _asked_or_not = socket.set_tcp_keepalive(&limits::KEEP_ALIVE);
+    let _slower = socket.set_tcp_nodelay(true); // works without
     socket.bind(&address.into())?;
     socket.listen(4096)?;
     Ok(socket.into())
@@ -123,6 +124,8 @@ fn bind_one(address: SocketAddr) -> std::io::Result<StdListener> {
 #[cfg(test)]
 mod tests {
     use std::net::{SocketAddr, TcpStream};
+
+    use socket2::SockRef;
 
     use super::Listener;
 
@@ -137,6 +140,19 @@ mod tests {
             let address = SocketAddr::new(address.parse().unwrap(), port);
             TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         }
+    }
+
+    /// What is set for a listener holds for whoever it accepts: none is asked for it again.
+    #[test]
+    fn who_is_accepted_waits_for_no_more_to_send_and_is_looked_after() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let _client = TcpStream::connect(listener.address).unwrap();
+        let socket = listener.into_sockets().pop().unwrap();
+        socket.set_nonblocking(false).unwrap();
+        let (accepted, _) = socket.accept().unwrap();
+        let accepted = SockRef::from(&accepted);
+        assert!(accepted.tcp_nodelay().unwrap());
+        assert!(accepted.keepalive().unwrap());
     }
 
     /// Whoever names one address is not heard on all of them instead.

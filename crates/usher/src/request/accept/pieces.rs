@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const PIECE: usize = 2 * 1024;
 
 /// Pieces in one write: what the TLS library takes at once.
-const PIECES: usize = super::limits::GATHERED / PIECE;
+const PIECES: usize = super::limits::PLAINTEXT_LIMIT / PIECE;
 
 /// `from` behind `to`, copied in pieces.
 pub(super) fn append(to: &mut Vec<u8>, from: &[u8]) {

@@ -11,8 +11,10 @@
 //! but of the key, and one that began under another question is not resumed at all.
 
 mod client;
+mod stream;
 
 pub use client::refused_certificate;
+pub use stream::ClientStream;
 
 use std::{fmt, io, sync::Arc};
 
@@ -23,15 +25,18 @@ use rustls::{
     server::{Acceptor, ClientHello, NoClientAuth, ResolvesServerCert, danger::ClientCertVerifier},
     sign::{CertifiedKey, SingleCertAndKey},
 };
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
+use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
 use usher_rules::{
     client_certificate::ClientChain,
     plan::{ClientAuth, Protocols},
     time::Clock,
 };
 
-use self::client::{Verifier, refused};
+use self::{
+    client::{Verifier, refused},
+    stream::Socket,
+};
 use super::accept::{Presented, Protocol, Shown, limits};
 
 /// Where certificates come from. Asked once per handshake, from memory. Implemented in `certs/`.
@@ -51,10 +56,6 @@ pub trait CertSource: Send + Sync + fmt::Debug {
 
 /// The protocol of TLS-ALPN-01: a handshake, and nothing after it.
 const ACME_TLS: &[u8] = b"acme-tls/1";
-
-/// Four full records (RFC 8446 §5.1) per write: few enough to be in the cache still when the system
-/// copies them. An octet more would be a record of its own behind each four.
-const PLAINTEXT_LIMIT: usize = 4 * 16_384;
 
 /// The TLS side of the door.
 #[derive(Clone)]
@@ -85,9 +86,9 @@ impl Asking {
 pub struct TlsError(#[from] rustls::Error);
 
 /// A handshake that succeeded.
-pub struct Accepted<S> {
+pub struct Accepted {
     /// The stream inside.
-    pub stream: TlsStream<S>,
+    pub stream: ClientStream,
     /// The name that the client asked for, lower case.
     pub server_name: Option<Box<str>>,
     /// By ALPN; HTTP/1.1 where a client offers none.
@@ -139,10 +140,7 @@ impl Tls {
     /// # Errors
     ///
     /// Whatever the client did wrong, or `TimedOut`.
-    pub async fn accept<S>(&self, stream: S) -> io::Result<Accepted<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<Accepted> {
         tokio::time::timeout(limits::HANDSHAKE, self.shake_hands(stream))
             .await
             .map_err(|_| io::ErrorKind::TimedOut)?
@@ -150,11 +148,8 @@ impl Tls {
 
     /// The certificate is chosen here and not inside of rustls, so that the connection can say
     /// which one was shown.
-    async fn shake_hands<S>(&self, stream: S) -> io::Result<Accepted<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    async fn shake_hands(&self, stream: TcpStream) -> io::Result<Accepted> {
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), Socket::new(stream)).await?;
         let chosen = self.choose(&hello.client_hello());
         let asking = self.asking().map_err(io::Error::other)?;
         let config = match looks_for_proof(&hello.client_hello()) {
@@ -165,11 +160,10 @@ impl Tls {
         if let Some(key) = &chosen {
             config.cert_resolver = Arc::new(SingleCertAndKey::from(Arc::clone(key)));
         }
-        let stream = hello
-            .into_stream_with(Arc::new(config), |session| {
-                session.set_buffer_limit(Some(PLAINTEXT_LIMIT));
-            })
-            .await?;
+        let shaken = hello.into_stream_with(Arc::new(config), |session| {
+            session.set_buffer_limit(Some(limits::PLAINTEXT_LIMIT));
+        });
+        let stream = Box::new(shaken.await?);
         let (_, session) = stream.get_ref();
         if session.alpn_protocol() == Some(ACME_TLS) {
             return Err(io::ErrorKind::ConnectionAborted.into()); // seen what it came for
@@ -180,7 +174,8 @@ impl Tls {
             Some(_) | None => Protocol::Http1,
         };
         let presented = self.presented(&asking, session.peer_certificates())?;
-        Ok(Accepted { stream, server_name, protocol, shown: Shown::new(chosen), presented })
+        let (stream, shown) = (ClientStream::new(stream), Shown::new(chosen));
+        Ok(Accepted { stream, server_name, protocol, shown, presented })
     }
 
     /// What the client showed, in this handshake or in the one that it resumes. That one was judged at
