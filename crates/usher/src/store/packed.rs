@@ -192,7 +192,9 @@ fn repeated(before: &[u8], rest: &[u8], packed: &mut Vec<u8>) -> Option<usize> {
     let length = rest.iter().take(REPEATED.end() + 1).position(|octet| *octet == b'"')?;
     let string = rest.get(..length).filter(|it| REPEATED.contains(&it.len()))?;
     let before = before.get(before.len().saturating_sub(FARTHEST)..).unwrap_or_default();
-    let from = before.windows(length).rposition(|it| it == string)?;
+    // A comparison is a call: most places are told from it by their first octet.
+    let is_it = |it: &[u8]| it.first() == string.first() && it == string;
+    let from = before.windows(length).rposition(is_it)?;
     let [far, near] = u16::try_from(before.len() - from).ok()?.to_be_bytes();
     packed.extend([SAME, far, near, u8::try_from(length).ok()?]);
     Some(length)
