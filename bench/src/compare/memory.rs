@@ -121,10 +121,11 @@ impl Running {
 impl Scales<'_> {
     async fn weigh(&self, contender: Contender) -> Result<Weight, Failure> {
         let idle = self.idle(contender).await?;
-        let sockets = async |client: &Client| sockets::open(client, HELD).await;
-        let socket = self.each(contender, "sockets", sockets).await?;
+        let opened = async |client: &Client| sockets::open(client, HELD).await;
+        let open = async |_: &Client, mut held: Vec<_>| sockets::answering(&mut held).await;
+        let socket = self.each(contender, "sockets", opened, open).await?;
         // by another process: memory that the first has kept would hold these for nothing
-        let http2 = self.each(contender, "http2", connections).await?;
+        let http2 = self.each(contender, "http2", connections, answering).await?;
         Ok(Weight { contender, idle, socket, http2 })
     }
 
@@ -140,12 +141,14 @@ impl Scales<'_> {
 
     /// What each of those weighs in KiB that `open` holds open. Nobody is signed in to usher there:
     /// what it frees once it has read ten thousand sessions would hold a thousand connections, and
-    /// they would seem to take nothing.
+    /// they would seem to take nothing. All have to answer once more when they were weighed: one that
+    /// was closed weighs nothing.
     async fn each<T>(
         &self,
         contender: Contender,
         name: &str,
         open: impl AsyncFn(&Client) -> Result<Vec<T>, Failure>,
+        answering: impl AsyncFn(&Client, Vec<T>) -> usize,
     ) -> Result<f64, Failure> {
         let running = self.start(contender, name, 0).await?;
         let (address, process) = running.parts()?;
@@ -154,7 +157,11 @@ impl Scales<'_> {
         let held = open(&client).await?;
         tokio::time::sleep(SETTLING).await; // what opening took is let go of
         let weight = process.proportional()?.saturating_sub(before);
-        drop(held);
+        let open = answering(&client, held).await;
+        if open < HELD {
+            let what = format!("{open} of {HELD} {name} were open when they were weighed");
+            return Err(Failure::Program { program: contender.slug().into(), what });
+        }
         #[expect(clippy::cast_precision_loss, reason = "for people to read")]
         let each = weight as f64 / HELD as f64;
         Ok(each)
@@ -206,4 +213,14 @@ async fn connections(client: &Client) -> Result<Vec<Connection>, Failure> {
         held.push(connection);
     }
     Ok(held)
+}
+
+/// How many of them answer once more.
+async fn answering(client: &Client, held: Vec<Connection>) -> usize {
+    let mut answering = 0;
+    for mut connection in held {
+        let answer = client.send(&mut connection, Method::GET, "/here", 0).await;
+        answering += usize::from(answer.is_ok());
+    }
+    answering
 }

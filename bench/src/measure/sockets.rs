@@ -26,6 +26,9 @@ const AT_ONCE: usize = 32;
 /// Sockets of one household.
 const SHARED: usize = 100;
 
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// A connection over which messages go.
 pub type Socket = TlsStream<TcpStream>;
 
@@ -51,6 +54,17 @@ pub async fn idle(
         limit: None,
         note: format!("{each} KiB each, all answered after {} s", patience.as_secs()),
     })
+}
+
+/// How many of them still answer. One that was closed by the other end is open here until it is
+/// asked something.
+pub async fn answering(sockets: &mut [Socket]) -> usize {
+    let mut answering = 0;
+    for socket in sockets {
+        let answer = tokio::time::timeout(ANSWER, echo(socket)).await;
+        answering += usize::from(answer.is_ok_and(|said| said.is_ok()));
+    }
+    answering
 }
 
 /// Handshakes run beside each other; the sockets come back in any order.

@@ -64,10 +64,10 @@ impl Held {
     }
 
     /// How many are still open; that a few are not is usher's right, not that many are not.
-    pub fn open_now(&self, count: usize) -> Result<usize, Failure> {
+    pub async fn open_now(&mut self, count: usize) -> Result<usize, Failure> {
         let open = match self {
             Self::Nothing => count,
-            Self::Sockets(sockets) => sockets.len(),
+            Self::Sockets(sockets) => sockets::answering(sockets).await,
             Self::Readers(readers, gone) => readers.len() - gone.load(Relaxed),
         };
         if open * 20 >= count * 19 {

@@ -18,8 +18,9 @@ const APPLICATION_DATA: u8 = 23;
 /// An alert: a record's head, two octets, the octet that is their type, a tag (RFC 8446 §5.2, §6).
 const ALERT: usize = 5 + 2 + 1 + 16;
 
-/// `MSG_MORE` of Linux, whatever the processor (`include/linux/socket.h`; send(2)).
-const MORE: i32 = 0x8000;
+/// `MSG_MORE`, without a signal where the client has left (`MSG_NOSIGNAL`): as Linux has both,
+/// whatever the processor (`include/linux/socket.h`; send(2)).
+const MORE: i32 = 0x8000 | 0x4000;
 
 /// A client's connection, inside of TLS. On the heap, since TLS is large.
 #[derive(Debug)]
@@ -35,8 +36,8 @@ impl ClientStream {
 
 /// The socket below TLS. What is followed at once by something else waits in the system for that
 /// (`MSG_MORE`), and both leave as one segment: the ticket, which a client is given before the first
-/// answer (RFC 8446 §4.6.1), and the alert before an end (§6.1). What nothing follows leaves within
-/// 200 ms all the same.
+/// answer (RFC 8446 §4.6.1), and the alert before an end (§6.1). What nothing follows leaves all the
+/// same, by the system's clock: after 200 ms, or later where answers of the client take long.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
