@@ -131,6 +131,8 @@ pub struct Plan {
     pub flags: Flags,
     /// Which decisions are kept in the data directory (`decision_records`).
     pub kept_decisions: KeptDecisions,
+    /// No request is served while what is recorded of it could be lost (`unrecorded_requests`).
+    pub refuses_unrecorded: bool,
     /// Routes in matching order.
     pub routes: Vec<Arc<Route>>,
     /// Host names to routes.

@@ -85,6 +85,7 @@ impl Plan {
             log: LogSelection { level: Level::Info, access: None, authorize: None },
             flags: Flags { routes_portal: true, jwt_endpoint: false },
             kept_decisions: KeptDecisions::None,
+            refuses_unrecorded: false,
             routes,
             hosts: table,
         }

@@ -103,6 +103,11 @@ impl Door {
         self.in_force.plan.load_full()
     }
 
+    /// Would a request have no record, by a plan by which it is served with one or not at all?
+    pub(super) fn records_nothing(&self, plan: &Plan) -> bool {
+        plan.refuses_unrecorded && self.recorder.is_stuck()
+    }
+
     /// Puts another plan in force: requests that run keep theirs, streams are decided again.
     pub fn swap(&self, plan: Arc<Plan>) {
         self.forwarder.prepare(&plan);

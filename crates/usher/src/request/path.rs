@@ -87,6 +87,7 @@ impl Door {
         let mut journey = Journey::begin(self, in_flight, seen);
         let answered = match (has_room, oversize) {
             (false, _) => Err(Refusal::Busy),
+            (true, _) if self.records_nothing(&journey.seen.plan) => Err(Refusal::Unrecorded),
             (true, Some(why)) => Err(Refusal::Oversize(why)),
             (true, None) => {
                 if journey.seen.connection.protocol().is_multiplexed() {

@@ -42,6 +42,8 @@ pub(super) enum Refusal {
     Unsayable,
     /// The client's share, or the process's budget, is full.
     Busy,
+    /// A log can't be written, and no request is served without a record (`unrecorded_requests`).
+    Unrecorded,
     /// The client showed a certificate that is none, and the route wants a good one.
     UnreadableCertificate,
     /// This machine's clock is not set: nothing that depends on the time can be decided.
@@ -184,6 +186,11 @@ impl Refusal {
                 Box::new(UpstreamUnavailable { host, try_again: try_again(), receipt }),
                 Details::Overload,
                 Some(PathRule::Overload),
+            ),
+            Self::Unrecorded => (
+                Box::new(UpstreamUnavailable { host, try_again: try_again(), receipt }),
+                Details::Unrecorded,
+                Some(PathRule::Unrecorded),
             ),
             Self::ClockUnset => (
                 Box::new(ClockUnset { try_again: try_again(), receipt }),

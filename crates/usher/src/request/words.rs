@@ -53,6 +53,8 @@ words! {
         InternalPanic = "internal_panic",
         /// The client's share, or the process's budget, is full.
         Overload = "overload",
+        /// A log can't be written, and no request is served without a record.
+        Unrecorded = "unrecorded",
         /// This machine's clock is not set, so nobody is let in.
         ClockUnset = "clock_unset",
         /// The store of sessions could not say who is asking.
@@ -125,6 +127,8 @@ words! {
         ForeignOrigin = "foreign-origin",
         /// The client's share, or the process's budget, is full.
         Overload = "overload",
+        /// A log can't be written, and no request is served without a record.
+        Unrecorded = "unrecorded",
         /// The store of sessions could not say who is asking.
         SessionStore = "session-store",
         /// This machine's clock is not set, so nobody is let in.
@@ -217,6 +221,7 @@ words! {
         Store = "store",
         Panic = "panic",
         RecordsDropped = "records-dropped",
+        LogStuck = "log-stuck",
     }
 }
 

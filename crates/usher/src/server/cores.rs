@@ -168,6 +168,8 @@ fn keep_watch(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
     });
     let (by, at, told) = (recorder.clone(), Arc::clone(&clock), SoFar::default());
     supervisor.keep(Chore::Tally, move || tell_left_out(Arc::clone(&at), by.clone(), told.clone()));
+    let (by, at, told) = (recorder.clone(), Arc::clone(&clock), SoFar::default());
+    supervisor.keep(Chore::Tally, move || tell_stuck(Arc::clone(&at), by.clone(), told.clone()));
     let (store, by, at) = (Arc::clone(store), recorder.clone(), Arc::clone(&clock));
     supervisor.keep(Chore::StoreSweep, move || {
         sweep_store(Arc::clone(&store), Arc::clone(&at), by.clone())
@@ -321,6 +323,25 @@ async fn tell_left_out(clock: Arc<dyn Clock>, recorder: Recorder, so_far: SoFar<
                 .write();
         }
         tokio::time::sleep(QUIET).await;
+    }
+}
+
+/// Tells that a log can't be written, in the others now and in itself later; and that it is again.
+async fn tell_stuck(clock: Arc<dyn Clock>, recorder: Recorder, so_far: SoFar<bool>) {
+    loop {
+        tokio::time::sleep(LOOK_FOR_REFUSALS).await;
+        let failure = recorder.failure();
+        if so_far.replace(failure.is_some()) == failure.is_some() {
+            continue;
+        }
+        let event = |level| recorder.event(level, EventName::LogStuck, clock.now());
+        match failure {
+            Some(cause) => event(Level::Error)
+                .with(EventField::Cause, cause)
+                .with(EventField::Effect, "what comes is held as long as there is room")
+                .write(),
+            None => event(Level::Info).with(EventField::Effect, "it is written again").write(),
+        }
     }
 }
 

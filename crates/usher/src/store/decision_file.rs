@@ -71,7 +71,8 @@ impl Write for DecisionFile {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         let octets = lines.len() as u64;
         let written = self.room_for(octets).and_then(|(file, length)| {
-            file.write_all(lines)?;
+            // What was written of them comes again, since all of them do.
+            file.write_all(lines).inspect_err(|_| drop(file.set_len(*length)))?;
             *length += octets;
             Ok(lines.len())
         });

@@ -127,6 +127,7 @@ mod tunnels_recorded;
 mod udp_clients;
 mod udp_tunnels;
 mod unread;
+mod unrecorded;
 mod upgrades;
 mod upstream_tls;
 mod upstreams;

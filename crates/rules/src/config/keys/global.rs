@@ -298,6 +298,9 @@ keys! {
     /// Which decisions are kept in the data directory, for `usher explain`: those that refused somebody, all, or none.
     DECISION_RECORDS: Word =
         word("decision_records", &["refused", "all", "none"], Yes, Own).or("refused");
+    /// What becomes of requests while a log is read too slowly or can't be written: they are served, or refused (503) so that there is none without a record.
+    UNRECORDED_REQUESTS: Word =
+        word("unrecorded_requests", &["served", "refused"], Yes, Own).or("served");
 
     // 2.13 metrics and tracing
     /// Where figures can be read.

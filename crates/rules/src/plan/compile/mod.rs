@@ -148,6 +148,7 @@ pub fn compile_with(
         log,
         flags,
         kept_decisions: hardening::kept_decisions(&globals),
+        refuses_unrecorded: globals.value(&global::UNRECORDED_REQUESTS) == "refused",
         hosts: hosts(&globals, &kept, &routes),
         routes,
     };

@@ -104,7 +104,23 @@ impl Recorder {
         }
     }
 
-    /// Returns when everything that was recorded has been written.
+    /// Is what happens now in danger of not being recorded: since a log can't be written, or is read
+    /// too slowly?
+    pub fn is_stuck(&self) -> bool {
+        self.0.sinks.iter().any(|sink| sink.is_stuck())
+    }
+
+    /// Records that some log could not keep, since the start.
+    pub fn lost(&self) -> u64 {
+        self.0.sinks.iter().map(|sink| sink.lost()).sum()
+    }
+
+    /// Why a log can't be written, where one can't.
+    pub fn failure(&self) -> Option<String> {
+        self.0.sinks.iter().find_map(|sink| sink.failure())
+    }
+
+    /// Returns when everything that was recorded has been written, or can't be.
     pub fn flush(&self) {
         for sink in &*self.0.sinks {
             sink.flush();

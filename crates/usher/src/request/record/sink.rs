@@ -1,7 +1,10 @@
 use std::{
-    io::Write,
+    io::{self, ErrorKind, Write},
     mem::{replace, take},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     thread,
     time::Duration,
 };
@@ -18,16 +21,35 @@ const COLLECT: Duration = Duration::from_millis(20);
 const KEPT: usize = 1 << 20;
 
 /// What may wait for a slow reader, in octets. Beyond it records are dropped and counted, and the
-/// count is written as soon as there is room: a paused terminal must not stop the door.
+/// count is written as soon as there is room: a paused terminal must not stop the door. Where half of
+/// it waits a log is stuck, and whoever wants no request without a record has room for what runs.
 const WAITING: usize = 16 << 20;
+
+/// How long after a write that failed the same is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Who learns what happens: one of several, each with what it does of it.
 pub(super) trait Sink: std::fmt::Debug + Send + Sync {
     /// Takes a record, without waiting for anybody.
     fn take(&self, record: &Record<'_>);
 
-    /// Returns when everything that it took is where it belongs.
+    /// Returns when everything that it took is where it belongs, or can't be brought there now.
     fn flush(&self) {}
+
+    /// Is what comes in danger of being lost?
+    fn is_stuck(&self) -> bool {
+        false
+    }
+
+    /// Records that it could not keep, since the start.
+    fn lost(&self) -> u64 {
+        0
+    }
+
+    /// Why it can't write what it took, where it can't.
+    fn failure(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Log lines. A thread of its own writes them, so that no request waits for a disk; it has a queue
@@ -44,6 +66,9 @@ struct Shared {
     changed: Condvar,
     /// How many octets may wait.
     most: usize,
+    stuck: AtomicBool,
+    /// Lines that were lost since the start.
+    lost: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +83,8 @@ struct Queue {
     dropped: u64,
     /// Since when there was no room.
     since: Option<Now>,
+    /// Why the last write failed.
+    failed: Option<String>,
     closed: bool,
 }
 
@@ -68,14 +95,11 @@ impl Log {
     }
 
     fn holding(most: usize, mut out: impl Write + Send + 'static, format: Format) -> Self {
-        let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), most };
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared::holding(most));
         let theirs = Arc::clone(&shared);
         thread::spawn(move || {
             while let Some(batch) = theirs.next_batch(format) {
-                // Nowhere left to say it; whoever waits for a flush must not wait for ever.
-                let _ = catch(|| out.write_all(&batch).and_then(|()| out.flush()));
-                theirs.written(batch);
+                theirs.put(&mut out, batch);
             }
         });
         Self { format, shared }
@@ -84,9 +108,7 @@ impl Log {
     /// Appends one line, which `write` ends itself.
     fn line(&self, at: Now, write: impl FnOnce(&mut Vec<u8>)) {
         let mut queue = self.shared.lock();
-        if queue.waiting.len() > self.shared.most {
-            queue.dropped += 1;
-            queue.since.get_or_insert(at);
+        if queue.waiting.len() > self.shared.most / 2 && !self.shared.has_room(&mut queue, at) {
             return;
         }
         let was_empty = queue.waiting.is_empty();
@@ -112,9 +134,21 @@ impl Sink for Log {
     fn flush(&self) {
         let mut queue = self.shared.lock();
         let came = queue.came; // those that come meanwhile are not waited for: they may never end
-        while queue.out < came {
+        while queue.out < came && queue.failed.is_none() {
             queue = self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.shared.stuck.load(Relaxed)
+    }
+
+    fn lost(&self) -> u64 {
+        self.shared.lost.load(Relaxed)
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.shared.lock().failed.clone()
     }
 }
 
@@ -150,6 +184,11 @@ impl Drop for Log {
 }
 
 impl Shared {
+    fn holding(most: usize) -> Self {
+        let (queue, changed) = (Mutex::default(), Condvar::new());
+        Self { queue, changed, most, stuck: AtomicBool::new(false), lost: AtomicU64::new(0) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,12 +212,63 @@ impl Shared {
         if let Some(since) = queue.since.take() {
             let said = [
                 (EventField::Records, dropped.to_string()),
-                (EventField::Effect, "the reader of these lines is too slow".to_owned()),
+                (EventField::Effect, "there was no more room for these lines: they are read too slowly, or could not be \
+                  written"
+                    .to_owned()),
             ];
             let what = (Level::Error, EventName::RecordsDropped, since);
             happening::line(format, &mut batch, what, &said);
         }
         Some(batch)
+    }
+
+    /// More than half of what may wait does. Is there room for one more line? Else it is lost.
+    #[cold]
+    fn has_room(&self, queue: &mut Queue, at: Now) -> bool {
+        self.stuck.store(true, Relaxed);
+        let has_room = queue.waiting.len() <= self.most;
+        if !has_room {
+            queue.dropped += 1;
+            self.lost.fetch_add(1, Relaxed);
+            queue.since.get_or_insert(at);
+        }
+        has_room
+    }
+
+    /// Writes a batch to its end. Where that fails the rest is tried again and again, and what comes
+    /// meanwhile waits: a disk that is full has room again some day. After the end of the log it is
+    /// tried no more.
+    fn put(&self, out: &mut impl Write, batch: Vec<u8>) {
+        let mut rest = batch.as_slice();
+        loop {
+            let goes_on = match catch(|| some(out, rest)) {
+                Ok(Ok(None)) => break,
+                Ok(Ok(Some(written))) => {
+                    rest = rest.get(written..).unwrap_or_default();
+                    true
+                }
+                Ok(Err(error)) => self.go_on_after(&error),
+                Err(_panicked) => false, // who knows how far it came
+            };
+            if !goes_on {
+                self.lost.fetch_add(lines(rest), Relaxed);
+                break;
+            }
+        }
+        self.written(batch);
+    }
+
+    /// After a pause; not after the end of the log.
+    fn go_on_after(&self, error: &io::Error) -> bool {
+        let mut queue = self.lock();
+        self.stuck.store(true, Relaxed);
+        queue.failed = Some(error.to_string());
+        queue.out = queue.taken; // whoever waits for a flush must not wait for ever
+        self.changed.notify_all();
+        let is_open = |queue: &mut Queue| !queue.closed;
+        let waited = self.changed.wait_timeout_while(queue, AGAIN, is_open);
+        let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !queue.closed
     }
 
     /// A batch is out; its buffer serves again where it is neither huge nor nearly empty, as after a
@@ -190,10 +280,29 @@ impl Shared {
         if serves {
             queue.spare = batch;
         }
+        queue.failed = None;
+        self.stuck.store(queue.waiting.len() > self.most / 2, Relaxed);
         queue.out = queue.taken;
         drop(queue);
         self.changed.notify_all();
     }
+}
+
+/// Writes what is taken of `octets` at once, how many those are; `None` where all has left.
+fn some(out: &mut impl Write, octets: &[u8]) -> io::Result<Option<usize>> {
+    if octets.is_empty() {
+        return out.flush().map(|()| None);
+    }
+    match out.write(octets) {
+        Ok(0) => Err(ErrorKind::WriteZero.into()),
+        Ok(written) => Ok(Some(written)),
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Some(0)),
+        Err(error) => Err(error),
+    }
+}
+
+fn lines(octets: &[u8]) -> u64 {
+    octets.iter().map(|octet| u64::from(*octet == b'\n')).sum()
 }
 
 #[cfg(test)]

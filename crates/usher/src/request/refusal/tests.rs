@@ -82,6 +82,7 @@ async fn every() -> Vec<(u16, Refusal)> {
         (500, Refusal::Unsayable),
         (500, Refusal::UnreadableCertificate),
         (503, Refusal::Busy),
+        (503, Refusal::Unrecorded),
         (503, Refusal::ClockUnset),
         (503, Refusal::Store(StoreError::Unavailable("x".into()))),
         (503, Refusal::Store(StoreError::Full("x".into()))),
@@ -143,6 +144,7 @@ fn variant(refusal: &Refusal) -> String {
         | Refusal::Unsayable
         | Refusal::UnreadableCertificate
         | Refusal::Busy
+        | Refusal::Unrecorded
         | Refusal::ClockUnset
         | Refusal::Store(
             StoreError::Unavailable(_)
@@ -184,5 +186,5 @@ async fn status_page_and_document_of_every_refusal_agree() {
         let body = text.into_body().collect().await.unwrap().to_bytes();
         assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
     }
-    assert_eq!(seen.len(), 59, "every variant");
+    assert_eq!(seen.len(), 60, "every variant");
 }

@@ -80,6 +80,9 @@ impl Exposition {
         self.gauge(&mut registry, "usher_connections", "Open connections", self.tasks.open());
         self.gauge(&mut registry, "usher_routes", "Routes of the config", plan.routes.len());
         self.refused(&mut registry);
+        let lost: Counter = Counter::default();
+        lost.inc_by(self.recorder.lost());
+        registry.register("usher_records_lost", "Lines that a log could not keep", lost);
         self.certificates(&plan, &mut registry);
         let mut out = String::new();
         text::encode(&mut out, &registry)?;

@@ -1,7 +1,7 @@
 use std::{
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     mem::ManuallyDrop,
-    sync::{Arc, Condvar, Mutex, mpsc},
+    sync::{Arc, atomic::Ordering::Relaxed, mpsc},
 };
 
 use usher_lab::{clock::TurnedClock, lines::Lines as Read};
@@ -129,7 +129,7 @@ fn a_buffer_serves_again_where_it_is_neither_huge_nor_nearly_empty() {
         (KEPT, KEPT, true, "the largest"),
         (KEPT, KEPT + 1, false, "huge"),
     ] {
-        let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), most: WAITING };
+        let shared = Shared::holding(WAITING);
         let mut batch = Vec::with_capacity(capacity);
         batch.resize(octets, b'a');
         shared.written(batch);
@@ -141,7 +141,7 @@ fn a_buffer_serves_again_where_it_is_neither_huge_nor_nearly_empty() {
 /// Beside a slow reader and a door that is never still there may be no moment without lines.
 #[test]
 fn a_flush_waits_for_what_had_come_and_no_longer() {
-    let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), most: WAITING };
+    let shared = Shared::holding(WAITING);
     let shared = Arc::new(shared);
     let log = Log { format: Format::Json, shared: Arc::clone(&shared) };
     let log = ManuallyDrop::new(log); // its end would wait for a writer, and there is none
@@ -158,10 +158,115 @@ fn a_flush_waits_for_what_had_come_and_no_longer() {
 
 #[test]
 fn lines_that_come_while_others_are_written_have_room_already() {
-    let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), most: WAITING };
+    let shared = Shared::holding(WAITING);
     shared.written(vec![b'a'; 4096]);
     shared.lock().waiting = b"first\n".to_vec();
     assert_eq!(shared.next_batch(Format::Json).unwrap(), b"first\n");
     let queue = shared.lock();
     assert!(queue.waiting.is_empty() && queue.waiting.capacity() >= 4096);
+}
+
+/// Does with each write what it is told: takes so many octets of it, or fails. Once there is nobody to
+/// tell it, what `then` says.
+struct Told {
+    out: Read,
+    asked: mpsc::Sender<()>,
+    told: mpsc::Receiver<Option<usize>>,
+    then: Option<usize>,
+}
+
+impl Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _whoever_asks_left = self.asked.send(());
+        match self.told.recv().unwrap_or(self.then) {
+            Some(most) => self.out.write(bytes.get(..most).unwrap_or(bytes)),
+            None => Err(ErrorKind::StorageFull.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn told_by(
+    out: &Read,
+    asked: mpsc::Sender<()>,
+    told: mpsc::Receiver<Option<usize>>,
+) -> impl Write + Send + use<> {
+    Told { out: out.clone(), asked, told, then: Some(usize::MAX) }
+}
+
+/// A disk has no room in the middle of a line: nothing is lost or twice there once it has.
+#[test]
+fn what_can_t_be_written_is_held_until_it_can() {
+    let ((asked, asks), (tell, told)) = (mpsc::channel(), mpsc::channel());
+    let out = Read::default();
+    let log = Log::new(told_by(&out, asked, told), Format::Json);
+    put(&log, "first");
+    asks.recv().unwrap();
+    assert!(!log.is_stuck());
+    tell.send(Some(3)).unwrap();
+    asks.recv().unwrap();
+    tell.send(None).unwrap();
+    log.flush(); // is not waited for as long as nothing can be written
+    assert!(log.is_stuck());
+    assert!(log.failure().is_some());
+    put(&log, "second");
+    asks.recv().unwrap(); // tried again
+    drop(tell); // and from here on all is taken
+    while log.is_stuck() {
+        log.flush();
+    }
+    log.flush();
+    assert_eq!(out.text(), "first\nsecond\n");
+    assert_eq!((log.lost(), log.failure()), (0, None));
+}
+
+/// The end of a log waits for no disk, and counts what it leaves.
+#[test]
+fn the_end_of_a_log_that_can_t_be_written_is_no_hang() {
+    let ((asked, asks), (tell, told)) = (mpsc::channel(), mpsc::channel());
+    let log = Log::new(Told { out: Read::default(), asked, told, then: None }, Format::Json);
+    let shared = Arc::clone(&log.shared);
+    put(&log, "first");
+    asks.recv().unwrap();
+    put(&log, "second");
+    drop(tell);
+    drop(log);
+    while Arc::strong_count(&shared) > 1 {
+        std::thread::yield_now();
+    }
+    assert_eq!(shared.lost.load(Relaxed), 2);
+}
+
+/// Where half of what may wait does, who wants no request without a record has to stop others.
+#[test]
+fn a_log_is_stuck_before_a_line_is_lost() {
+    let ((asked, asks), (tell, told)) = (mpsc::channel(), mpsc::channel());
+    let out = Read::default();
+    let log = Log::holding(100, told_by(&out, asked, told), Format::Json);
+    put(&log, "first");
+    asks.recv().unwrap(); // its writer has it
+    let line = "a".repeat(9);
+    let stuck_at = (1..100).find(|_| {
+        put(&log, &line);
+        log.is_stuck()
+    });
+    assert_eq!(
+        (stuck_at, log.lost()),
+        (Some(7), 0),
+        "seven lines of ten octets are more than half"
+    );
+    let lost_at = (8..100).find(|_| {
+        put(&log, &line);
+        log.lost() > 0
+    });
+    assert_eq!(lost_at, Some(12), "and eleven are more than all");
+    drop(tell);
+    while log.is_stuck() {
+        log.flush();
+    }
+    log.flush();
+    assert!(out.text().contains("records-dropped"), "{}", out.text());
 }
