@@ -68,6 +68,8 @@ pub fn routes(log: &mut Log) -> Outcome {
 const RESULTS: &str = "bench/results.json";
 /// Where those of a comparison lie that left something out.
 const PART: &str = "target/bench.json";
+/// What stands for the profile where it is not what is shipped.
+const WITHOUT: &str = "dist, in part without its counts";
 /// What leaves something out.
 const LEAVING_OUT: [&str; 4] = ["--quick", "--contenders", "--tests", "--kind"];
 
@@ -78,14 +80,15 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
     programs(log)?;
     let mut peers = None;
     log.step("peers", || tools::peers().map(|found| peers = Some(found)))?;
-    let usher = match profile {
+    let (usher, title) = match profile {
         "dist" => {
             build(profile, &["usher-bench"], log)?;
-            dist::build(log)? // as a user would run it
+            let built = dist::build(log)?; // as a user would run it
+            (built.usher, if built.by_counts { profile } else { WITHOUT })
         }
         _ => {
             build(profile, &MEASURED, log)?;
-            target().join(profile).join("usher")
+            (target().join(profile).join("usher"), profile)
         }
     };
     let is_part = arguments.iter().any(|word| LEAVING_OUT.contains(&word.as_str()));
@@ -95,6 +98,7 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
         words.extend([option.to_owned(), program.display().to_string()]);
     }
     words.extend_from_slice(arguments);
+    words.extend(["--profile", title].map(str::to_owned));
     measured("compare", &usher, profile, &words, log)
 }
 
@@ -118,7 +122,7 @@ pub fn dist(arguments: &[String], log: &mut Log) -> Outcome {
         measured("compare", &counting.usher, "dist", &WORK.map(str::to_owned), log)?;
         counting.keep(log)?;
     }
-    println!("{}", dist::build(log)?.display());
+    println!("{}", dist::build(log)?.usher.display());
     Ok(())
 }
 

@@ -19,9 +19,16 @@ const PROFILE: &str = "bench/usher.profdata";
 /// version and the machine that it runs on: what another one compiles has none of them.
 const COMPILER: &str = "bench/usher.rustc";
 
-/// Builds usher by the profile, or without it where it was counted with another compiler, and says
-/// where it lies.
-pub fn build(log: &mut Log) -> Result<PathBuf, Failure> {
+/// What was built.
+pub struct Built {
+    /// The program.
+    pub usher: PathBuf,
+    /// By all that was counted, and not in part as without it.
+    pub by_counts: bool,
+}
+
+/// Builds usher by the profile, or without it where it was counted with another compiler.
+pub fn build(log: &mut Log) -> Result<Built, Failure> {
     let profile = root().join(PROFILE);
     let counted = fs::read(&profile).map_err(|cause| {
         let cure = "get it back, or `cargo xtask dist --train`";
@@ -32,7 +39,7 @@ pub fn build(log: &mut Log) -> Result<PathBuf, Failure> {
             "{PROFILE} was counted with another compiler ({COMPILER}): built without it, which \
              makes a slower program. `cargo xtask dist --train` counts with this one."
         );
-        return usher("shipped", None, log);
+        return Ok(Built { usher: usher("shipped", None, log)?, by_counts: false });
     }
     // Named by what is in it: another profile is another flag, and all is built anew.
     let mut digest = DefaultHasher::new();
@@ -47,10 +54,12 @@ pub fn build(log: &mut Log) -> Result<PathBuf, Failure> {
     let usher = usher("shipped", Some(("-Cprofile-use=", &copy)), log)?;
     let built = fs::read(&usher);
     let built = built.map_err(|cause| Failure::new(format!("{}: {cause}", usher.display())))?;
-    if let Some(complaint) = Found::new(&counted, &built).complaint() {
+    let complaint = Found::new(&counted, &built).complaint();
+    let by_counts = complaint.is_none();
+    if let Some(complaint) = complaint {
         println!("{PROFILE}: {complaint}");
     }
-    Ok(usher)
+    Ok(Built { usher, by_counts })
 }
 
 /// A build that counts.
