@@ -1,7 +1,7 @@
 use std::{mem::MaybeUninit, sync::Arc};
 
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection,
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, ServerConnection,
     SupportedProtocolVersion,
     crypto::aws_lc_rs::{self, kx_group},
     pki_types::ServerName,
@@ -58,7 +58,12 @@ impl Server {
     /// What the server writes until both have shaken hands or it gives up: for each write with which
     /// type of record it begins, and whether it is held.
     fn writes(&self, client: ClientConfig) -> Vec<(u8, bool)> {
-        let mut client = ClientConnection::new(Arc::new(client), name()).unwrap();
+        self.writes_to(&Arc::new(client)).0
+    }
+
+    /// The same, and whether the handshake is a whole one, where there was any.
+    fn writes_to(&self, client: &Arc<ClientConfig>) -> (Vec<(u8, bool)>, Option<HandshakeKind>) {
+        let mut client = ClientConnection::new(Arc::clone(client), name()).unwrap();
         let mut server = ServerConnection::new(Arc::clone(&self.config)).unwrap();
         let mut writes = Vec::new();
         while client.wants_write() {
@@ -83,7 +88,7 @@ impl Server {
                 let _seen_above = client.process_new_packets();
             }
         }
-        writes
+        (writes, client.handshake_kind())
     }
 }
 
@@ -112,6 +117,21 @@ fn of_a_handshake_the_ticket_alone_is_held() {
     // A ticket stands before what ends the handshake (RFC 5077 §3.3).
     let older = server.writes(server.client(&TLS12));
     assert_eq!(older, [(HANDSHAKE, false), (HANDSHAKE, false)]);
+}
+
+/// Who resumes a session has another ticket, in TLS 1.2 before all that it waits for.
+#[test]
+fn of_a_resumption_the_ticket_alone_is_held() {
+    const HANDSHAKE: u8 = 22;
+    let server = server(anybody);
+    let ticket = (APPLICATION_DATA, true);
+    for (version, again) in
+        [(&TLS13, vec![(HANDSHAKE, false), ticket]), (&TLS12, vec![(HANDSHAKE, false)])]
+    {
+        let client = Arc::new(server.client(version));
+        assert_eq!(server.writes_to(&client).1, Some(HandshakeKind::Full));
+        assert_eq!(server.writes_to(&client), (again, Some(HandshakeKind::Resumed)));
+    }
 }
 
 /// What is refused is closed at once, and what was held then would be lost where the client has said
