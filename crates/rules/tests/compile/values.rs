@@ -209,6 +209,7 @@ pub const GLOBAL: &[Row] = &[
     ("access_log_fields", "{}", "[method]", ""),
     ("authorize_log_fields", "{}", "[method]", ""),
     ("decision_records", "{}", "all", "none"),
+    ("unrecorded_requests", "{}", "refused", "served"),
     ("metrics_address", "{}", "127.0.0.1:9090", ""),
     (
         "metrics_certificate",
