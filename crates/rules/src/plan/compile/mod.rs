@@ -97,7 +97,6 @@ pub fn compile_with(
     let brand = compiler.brand();
     let additional_methods = compiler.additional_methods();
     let mtls = compiler.downstream_mtls(&sections);
-    let flags = flags::pages(&globals);
     compiler.remarks();
     let modules = Rego { compiler: rego, line_starts: &line_starts };
     let defaults =
@@ -146,7 +145,7 @@ pub fn compile_with(
         underscores: globals.value(&global::HEADERS_WITH_UNDERSCORES_ACTION),
         secrets,
         log,
-        flags,
+        flags: flags::pages(&globals),
         kept_decisions: hardening::kept_decisions(&globals),
         refuses_unrecorded: globals.value(&global::UNRECORDED_REQUESTS) == "refused",
         hosts: hosts(&globals, &kept, &routes),
