@@ -6,6 +6,9 @@ use std::collections::{HashMap, HashSet};
 const BEGIN: &[u8] = b"_ZN";
 /// What ends the path: a digest of sixteen digits, behind which an `E` stands.
 const DIGEST: (&[u8], usize) = (b"17h", 16);
+/// In the path of what ends a value. Which of those stands for others that are the same differs from
+/// build to build.
+const DROPS: &[u8] = b"drop_in_place";
 /// One path in so many may be there under another digest alone. Few are much: what reads and writes
 /// each connection is a dozen.
 const PART: usize = 100;
@@ -66,12 +69,13 @@ fn name(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = octets.iter().position(|octet| !is_part(octet)).unwrap_or(octets.len());
     let (before, digits) = DIGEST;
     let run = octets.get(..end)?;
-    run.windows(before.len()).enumerate().find_map(|(at, part)| {
+    let found = run.windows(before.len()).enumerate().find_map(|(at, part)| {
         let digest = run.get(at + before.len()..)?.get(..digits)?;
         let ends = run.get(at + before.len() + digits) == Some(&b'E');
         let is_one = part == before && ends && digest.iter().all(u8::is_ascii_hexdigit);
         is_one.then_some((run.get(..at)?, digest))
-    })
+    });
+    found.filter(|(path, _)| !path.windows(DROPS.len()).any(|part| part == DROPS))
 }
 
 #[cfg(test)]
@@ -94,6 +98,9 @@ mod tests {
         assert_eq!(whole.complaint(), None);
         let inlined = found(&profile, &format!("\0{READ}\0"));
         assert_eq!((inlined.complaint(), inlined.same), (None, 1));
+        let drops = "_ZN4core3ptr13drop_in_place17h";
+        let [one, other] = ["0", "1"].map(|digit| format!("{drops}{}E", digit.repeat(16)));
+        assert_eq!(found(&format!("{SERVE}{one}"), &format!("{SERVE}{other}")).renamed, 0);
         let again = READ.replace("17hf", "17he"); // for another type, too
         assert_eq!(found(&profile, &format!("{SERVE}\0{READ}\0{again}")).renamed, 0);
     }
