@@ -9,9 +9,10 @@ const DIGEST: (&[u8], usize) = (b"17h", 16);
 /// In the path of what ends a value. Which of those stands for others that are the same differs from
 /// build to build.
 const DROPS: &[u8] = b"drop_in_place";
-/// One path in so many may be there under another digest alone. Few are much: what reads and writes
-/// each connection is a dozen.
-const PART: usize = 100;
+/// One path in so many may be there under another digest alone. Of a function that was made for two
+/// types the one that was counted may be inlined and the other one be there: that was 1.0 % where
+/// nothing was renamed, and 1.9 % where the type of a client's connection had become another one.
+const PART: usize = 70;
 
 /// Functions that were counted, by their paths.
 #[derive(Debug, PartialEq, Eq)]
