@@ -25,6 +25,10 @@ const KEPT: usize = 1 << 20;
 /// it waits a log is stuck, and whoever wants no request without a record has room for what runs.
 const WAITING: usize = 16 << 20;
 
+/// Why lines are missing.
+const NO_ROOM: &str =
+    "there was no more room for these lines: they are read too slowly, or could not be written";
+
 /// How long after a write that failed the same is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -212,9 +216,7 @@ impl Shared {
         if let Some(since) = queue.since.take() {
             let said = [
                 (EventField::Records, dropped.to_string()),
-                (EventField::Effect, "there was no more room for these lines: they are read too slowly, or could not be \
-                  written"
-                    .to_owned()),
+                (EventField::Effect, NO_ROOM.to_owned()),
             ];
             let what = (Level::Error, EventName::RecordsDropped, since);
             happening::line(format, &mut batch, what, &said);
