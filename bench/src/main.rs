@@ -63,6 +63,9 @@ fn run() -> Result<bool, Failure> {
     if what == "floor" {
         return floor::run(arguments);
     }
+    if what == "upstream" {
+        return measure::upstream::run(arguments);
+    }
     if what == "paced" {
         return compare::paced(arguments);
     }

@@ -30,7 +30,8 @@ Where the profile is `dist`, usher is what `cargo xtask dist` builds (decision 0
 signed assertion to the app, two records per request into a file. The peers run one worker without
 an access log; those that ask no service do no identity work at all. *usher's libraries alone* are TLS
 and HTTP of the same crates with the library's own client and nothing of usher, for small answers: what
-is above them is usher's own. Clients offer TLS 1.3 with
+is above them is usher's own. A film has 256 MiB, and eight go at once, down or up. What is sent up is passed
+on as it comes, by the nginx of 64 KiB buffers too; the app reads it and answers when all has come. Clients offer TLS 1.3 with
 AES-128-GCM and X25519 only. Figures are medians, with the least and the most.
 ";
 

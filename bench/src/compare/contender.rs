@@ -1,6 +1,6 @@
 //! Who takes part, and what usher may cost beside each.
 
-use super::load::Scenario;
+use super::scenario::Scenario;
 
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,6 +98,10 @@ impl Contender {
         match scenario {
             Scenario::Small1 | Scenario::Small2 | Scenario::Handshake => self != Self::Nginx,
             Scenario::Film1 | Scenario::Film2 => !self.asks() && self != Self::Floor,
+            // by its own choice it would first write all of it to a file
+            Scenario::Upload1 | Scenario::Upload2 => {
+                !self.asks() && !matches!(self, Self::Floor | Self::Nginx)
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What was measured, and what it says.
 
-use super::{contender::Contender, load::Scenario};
+use super::{contender::Contender, scenario::Scenario};
 use crate::table::Table;
 
 /// What one unit cost each contender in each repetition.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Contender, Peers, Ushers, Wanted, costs::Spread, load::Scenario};
+use super::{Contender, Peers, Ushers, Wanted, costs::Spread, scenario::Scenario};
 use crate::{client::Protocol, failure::Failure, table::Table};
 
 /// The test's name on the command line and in the results.

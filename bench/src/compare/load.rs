@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{FILM, LOAD_CORE};
+use super::{FILM, LOAD_CORE, scenario::Scenario};
 use crate::{client::Protocol, failure::Failure, front_door::HOST, process::Process};
 
 /// Clients offer one cipher and one group, so that all servers do the same cryptography.
@@ -39,75 +39,12 @@ pub const BROWSER: &[(&str, &str)] = &[
 pub const SECONDS: u32 = 3;
 /// How many handshakes are one load.
 const HANDSHAKES: u32 = 3000;
+/// Where the app takes whatever is sent to it, and answers when all of it has come.
+pub const UPLOAD: &str = "/sink";
 /// How many small requests, that count for nothing, come before the first load.
 const WARMING_UP: u32 = 5000;
-/// How many films are watched at once in one load.
+/// How many films go down or up at once in one load.
 const FILMS: u32 = 8;
-
-/// What is asked for, and over which HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scenario {
-    /// 1 KiB of JSON, HTTP/1.1, 64 connections.
-    Small1,
-    /// 1 KiB of JSON, HTTP/2, 10 connections of 32 streams.
-    Small2,
-    /// Eight films of 256 MiB, HTTP/1.1.
-    Film1,
-    /// Eight films of 256 MiB, HTTP/2.
-    Film2,
-    /// A full TLS handshake and one small request, 32 at once.
-    Handshake,
-}
-
-impl Scenario {
-    /// In the order in which they are run.
-    pub const ALL: [Self; 5] =
-        [Self::Small1, Self::Small2, Self::Handshake, Self::Film1, Self::Film2];
-
-    /// As it is asked for with `--tests`, and as the results name it.
-    pub const fn slug(self) -> &'static str {
-        match self {
-            Self::Small1 => "small-h1",
-            Self::Small2 => "small-h2",
-            Self::Film1 => "film-h1",
-            Self::Film2 => "film-h2",
-            Self::Handshake => "handshake",
-        }
-    }
-
-    /// Is it about requests, and not about films?
-    pub const fn is_small(self) -> bool {
-        matches!(self, Self::Small1 | Self::Small2)
-    }
-
-    /// For the tables.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Small1 => "small requests, HTTP/1.1",
-            Self::Small2 => "small requests, HTTP/2",
-            Self::Film1 => "films, HTTP/1.1",
-            Self::Film2 => "films, HTTP/2",
-            Self::Handshake => "full handshakes with one request",
-        }
-    }
-
-    /// What a cost is in.
-    pub const fn unit(self) -> &'static str {
-        match self {
-            Self::Small1 | Self::Small2 => "CPU µs per request",
-            Self::Handshake => "CPU µs per handshake",
-            Self::Film1 | Self::Film2 => "CPU s per GiB",
-        }
-    }
-
-    /// Seconds per unit of work, in the unit of the tables.
-    pub fn scaled(self, seconds: f64) -> f64 {
-        match self {
-            Self::Small1 | Self::Small2 | Self::Handshake => seconds * 1e6,
-            Self::Film1 | Self::Film2 => seconds,
-        }
-    }
-}
 
 /// What a load at a fixed pace found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -137,7 +74,7 @@ impl Paced {
 #[derive(Debug)]
 pub struct Load {
     openssl: PathBuf,
-    /// The folder of the certificate that is trusted.
+    /// The folder of the certificate that is trusted, and of the film.
     trust: PathBuf,
     cookie: String,
 }
@@ -157,9 +94,7 @@ impl Load {
 
     /// Runs it, and returns how many units of work were done: requests, or GiB.
     pub fn run(&self, scenario: Scenario, address: SocketAddr) -> Result<f64, Failure> {
-        let (small, film) = (format!("https://{HOST}/small"), format!("https://{HOST}/film"));
-        let seconds = SECONDS.to_string();
-        let films = FILMS.to_string();
+        let (small, seconds) = (format!("https://{HOST}/small"), SECONDS.to_string());
         match scenario {
             Scenario::Small1 => {
                 let duration = format!("-d{seconds}s");
@@ -176,19 +111,30 @@ impl Load {
                 requests_of_h2load(&said).ok_or_else(|| unclear("h2load", &said))
             }
             Scenario::Handshake => self.handshakes(address, HANDSHAKES),
-            Scenario::Film1 | Scenario::Film2 => {
-                let mut words = vec!["-t1", "-m1", "-w30", "-W30", "-c", &films, "-n", &films];
-                if scenario == Scenario::Film1 {
-                    words.push("--h1");
-                }
-                words.push(&film);
-                let said = self.output("h2load", address, &words)?;
-                let done = all_of_h2load(&said, FILMS);
-                #[expect(clippy::cast_precision_loss, reason = "a power of two")]
-                let gib = FILM as f64 / (1_u64 << 30) as f64;
-                done.map(|films| films * gib).ok_or_else(|| unclear("h2load", &said))
-            }
+            Scenario::Film1 | Scenario::Upload1 => self.bodies(Protocol::Http1, scenario, address),
+            Scenario::Film2 | Scenario::Upload2 => self.bodies(Protocol::Http2, scenario, address),
         }
+    }
+
+    /// So many films at once, down or up; returns GiB.
+    fn bodies(
+        &self,
+        protocol: Protocol,
+        scenario: Scenario,
+        address: SocketAddr,
+    ) -> Result<f64, Failure> {
+        let (films, file) = (FILMS.to_string(), self.trust.join("film").display().to_string());
+        let target = if scenario.is_upload() { UPLOAD } else { "/film" };
+        let target = format!("https://{HOST}{target}");
+        let mut words = vec!["-t1", "-m1", "-w30", "-W30", "-c", &films, "-n", &films];
+        words.extend((protocol == Protocol::Http1).then_some("--h1"));
+        words.extend(scenario.is_upload().then_some(["-d", &file]).into_iter().flatten());
+        words.push(&target);
+        let said = self.output("h2load", address, &words)?;
+        let done = all_of_h2load(&said, FILMS);
+        #[expect(clippy::cast_precision_loss, reason = "a power of two")]
+        let gib = FILM as f64 / (1_u64 << 30) as f64;
+        done.map(|films| films * gib).ok_or_else(|| unclear("h2load", &said))
     }
 
     /// The same for a moment: what a start costs, and code that nothing has run through yet, is
@@ -198,7 +144,9 @@ impl Load {
             Scenario::Small1 => self.ask(Protocol::Http1, address, WARMING_UP),
             Scenario::Small2 => self.ask(Protocol::Http2, address, WARMING_UP),
             Scenario::Handshake => self.handshakes(address, WARMING_UP / 20).map(drop),
-            Scenario::Film1 | Scenario::Film2 => self.run(scenario, address).map(drop),
+            Scenario::Film1 | Scenario::Film2 | Scenario::Upload1 | Scenario::Upload2 => {
+                self.run(scenario, address).map(drop)
+            }
         }
     }
 

@@ -219,8 +219,9 @@ async fn connections(client: &Client) -> Result<Vec<Connection>, Failure> {
 async fn answering(client: &Client, held: Vec<Connection>) -> usize {
     let mut answering = 0;
     for mut connection in held {
-        let answer = client.send(&mut connection, Method::GET, "/here", 0).await;
-        answering += usize::from(answer.is_ok());
+        let answer = client.send(&mut connection, Method::GET, "/here", 0);
+        let answer = tokio::time::timeout(sockets::ANSWER, answer).await;
+        answering += usize::from(answer.is_ok_and(|said| said.is_ok()));
     }
     answering
 }

@@ -18,6 +18,7 @@ mod memory;
 mod paced;
 mod peers;
 mod results;
+mod scenario;
 mod sessions;
 pub mod sign_in;
 
@@ -39,11 +40,12 @@ use crate::{
 };
 use contender::Contender;
 use costs::{Costs, Row};
-use load::{Load, Scenario};
+use load::Load;
 use many::Many;
 use memory::Weight;
 use peers::Asked;
 use results::Results;
+use scenario::Scenario;
 
 pub use costs::Spread;
 pub use handshakes::run as handshakes;

@@ -177,7 +177,7 @@ fn machine() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{contender::Contender, load::Scenario};
+    use crate::compare::{contender::Contender, scenario::Scenario};
 
     #[test]
     fn what_was_measured_is_written_down() {

@@ -27,7 +27,7 @@ const AT_ONCE: usize = 32;
 const SHARED: usize = 100;
 
 /// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(5);
+pub const ANSWER: Duration = Duration::from_secs(5);
 
 /// A connection over which messages go.
 pub type Socket = TlsStream<TcpStream>;

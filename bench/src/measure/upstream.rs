@@ -1,6 +1,9 @@
 //! What stands behind usher: endless zeros, a sink, and sockets that answer.
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{
+    convert::Infallible,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Either, Empty, Full, combinators::UnsyncBoxBody};
@@ -29,18 +32,33 @@ type Answer = Response<Either<Zeros, UnsyncBoxBody<Bytes, Infallible>>>;
 /// Listens until this program ends.
 #[expect(clippy::disallowed_methods, reason = "lives as long as this program")]
 pub async fn start() -> Result<SocketAddr, Failure> {
-    let listener = listener().map_err(Failure::io("upstream"))?;
+    let anywhere = (Ipv4Addr::LOCALHOST, 0).into();
+    let listener = listener(anywhere).map_err(Failure::io("upstream"))?;
     let address = listener.local_addr().map_err(Failure::io("upstream"))?;
-    tokio::spawn(async move {
-        while let Ok((tcp, _)) = listener.accept().await {
-            tokio::spawn(
-                http1::Builder::new()
-                    .serve_connection(TokioIo::new(tcp), service_fn(answer))
-                    .with_upgrades(),
-            );
-        }
-    });
+    tokio::spawn(serve(listener));
     Ok(address)
+}
+
+/// `usher-bench upstream LISTEN`: the same as a program of its own, until it is ended.
+pub fn run(mut arguments: impl Iterator<Item = String>) -> Result<bool, Failure> {
+    let address = arguments.next().and_then(|word| word.parse().ok());
+    let address = address.ok_or(Failure::Usage("usher-bench upstream IP:PORT".into()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failure::io("runtime"))?.block_on(async {
+        serve(listener(address).map_err(Failure::io("upstream"))?).await;
+        Ok(true)
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "lives as long as this program")]
+async fn serve(listener: TcpListener) {
+    while let Ok((tcp, _)) = listener.accept().await {
+        tokio::spawn(
+            http1::Builder::new()
+                .serve_connection(TokioIo::new(tcp), service_fn(answer))
+                .with_upgrades(),
+        );
+    }
 }
 
 /// `GET /zeros/N`, `POST /sink`, `GET /socket`.
@@ -104,8 +122,8 @@ fn switch(request: Request<Incoming>) -> Answer {
 }
 
 /// With a queue that a thousand who come at once fit into.
-fn listener() -> std::io::Result<TcpListener> {
+fn listener(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
-    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into())?;
+    socket.bind(address)?;
     socket.listen(4096)
 }

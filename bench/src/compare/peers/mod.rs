@@ -5,6 +5,7 @@ mod envoy;
 mod floor;
 mod haproxy;
 mod nginx;
+mod sink;
 
 use std::{
     collections::BTreeMap,
@@ -51,8 +52,8 @@ pub struct Peers {
     pub upstream: SocketAddr,
     /// What those ask that ask about each request.
     pub service: SocketAddr,
-    /// Kept so that it ends with the rest.
-    _upstream: Option<Process>,
+    /// Kept so that it ends with the rest: the app, and what takes uploads for it.
+    _upstream: Option<(Process, Process)>,
 }
 
 /// Who is asked something, and whose CPU time it costs.
@@ -91,7 +92,7 @@ impl Peers {
         let mut peers = Self {
             places: BTreeMap::new(),
             proxies: Vec::new(),
-            _upstream: own.then(|| nginx::upstream(&setting)).transpose()?,
+            _upstream: own.then(|| app(&setting)).transpose()?,
             authorization: nginx::authorization(&setting)?,
             upstream,
             service: authorization,
@@ -131,6 +132,12 @@ impl Peers {
     }
 }
 
+/// The app, and what takes uploads for it.
+fn app(setting: &Setting<'_>) -> Result<(Process, Process), Failure> {
+    let (sink, address) = sink::start(setting.folder)?;
+    Ok((nginx::upstream(setting, address)?, sink))
+}
+
 fn program<'a>(given: Option<&'a Path>, name: &str) -> Result<&'a Path, Failure> {
     given.ok_or_else(|| Failure::Usage(format!("--{name} FILE: where {name} lies")))
 }
@@ -138,6 +145,15 @@ fn program<'a>(given: Option<&'a Path>, name: &str) -> Result<&'a Path, Failure>
 /// Starts `program` on the core of the proxies, with its log in `folder`, and waits for it.
 fn start_on_core(
     folder: &Path,
+    called: (&Path, &[&str]),
+    addresses: &[SocketAddr],
+) -> Result<Process, Failure> {
+    start_on(folder, PROXY_CORE, called, addresses)
+}
+
+fn start_on(
+    folder: &Path,
+    core: u32,
     (program, words): (&Path, &[&str]),
     addresses: &[SocketAddr],
 ) -> Result<Process, Failure> {
@@ -146,7 +162,7 @@ fn start_on_core(
     let output = File::create(&log).map_err(Failure::io(&*name))?;
     let errors = output.try_clone().map_err(Failure::io(&*name))?;
     let mut command = Command::new("taskset");
-    command.args(["-c", &PROXY_CORE.to_string()]).arg(program).args(words);
+    command.args(["-c", &core.to_string()]).arg(program).args(words);
     command.env("HOME", folder).stdout(output).stderr(errors);
     let mut process = Process::start(&mut command)?;
     for address in addresses {

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Contender, Setting};
 use crate::{
-    compare::{FILM, LOAD_CORE, PROXY_CORE},
+    compare::{FILM, LOAD_CORE, PROXY_CORE, load::UPLOAD},
     failure::Failure,
     front_door::{await_port, free_address},
     process::Process,
@@ -22,8 +22,9 @@ pub const STATUS: &str = "/counted";
 pub const SERVED: [Contender; 3] =
     [Contender::Nginx, Contender::NginxTuned, Contender::NginxAuthRequest];
 
-/// The app behind everybody: a small answer, a film, and what it was told of the person.
-pub fn upstream(of: &Setting<'_>) -> Result<Process, Failure> {
+/// The app behind everybody: a small answer, a film, what it was told of the person, and at `sink`
+/// what takes uploads: nginx itself answers before it has read them, or writes them to a file.
+pub fn upstream(of: &Setting<'_>, sink: SocketAddr) -> Result<Process, Failure> {
     let (folder, upstream) = (of.folder, of.upstream);
     let film = File::create(folder.join("film")).map_err(Failure::io("film"))?;
     film.set_len(FILM).map_err(Failure::io("film"))?;
@@ -33,6 +34,8 @@ pub fn upstream(of: &Setting<'_>) -> Result<Process, Failure> {
          server {{ listen {upstream} backlog=4096; root {root};\n\
          location = /small {{ return 200 '{json}'; }}\n\
          location = {STATUS} {{ stub_status; }}\n\
+         location = {UPLOAD} {{ client_max_body_size 0; client_body_buffer_size 256k;\n\
+         proxy_http_version 1.1; proxy_request_buffering off; proxy_pass http://{sink}; }}\n\
          location = /assertion {{ return 200 $http_x_pomerium_jwt_assertion; }} }}"
     );
     serve(folder, "upstream", LOAD_CORE, &app, upstream)
@@ -76,6 +79,7 @@ fn proxies(of: &Setting<'_>, [plain, tuned, asking]: [SocketAddr; 3]) -> String 
          server {{ listen {plain} ssl http2; location / {{ proxy_pass http://app; }} }}\n\
          server {{ listen {tuned} ssl http2;\n\
          proxy_buffer_size 64k; proxy_buffers 16 64k; proxy_busy_buffers_size 128k;\n\
+         client_max_body_size 0; client_body_buffer_size 64k; proxy_request_buffering off;\n\
          {socket} location / {{ proxy_pass http://app; }} }}\n\
          server {{ listen {asking} ssl http2;\n\
          location / {{ auth_request /authorize; auth_request_set $user $upstream_http_x_user;\n\
