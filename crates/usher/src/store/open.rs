@@ -84,12 +84,22 @@ fn create(dir: &Path, file: &Path) -> Result<(), OpenError> {
 
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
+/// What SQLite keeps of the file, in KiB, as it takes them; the system has the rest in its own memory.
+pub(super) const CACHE: i32 = -256;
+
 /// Another connection to a store that was opened before.
 pub(super) fn connect_again(file: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(file, FLAGS)?;
     db.busy_timeout(PATIENCE)?;
+    keep_little(&db)?;
     set_up(&db)?;
     Ok(db)
+}
+
+/// Before anything large is read: the check of the whole file fills what there is, and what was filled
+/// once is not given back.
+fn keep_little(db: &Connection) -> rusqlite::Result<()> {
+    db.pragma_update(None, "cache_size", CACHE)
 }
 
 /// Opens a store that is there, and checks that it is ours, whole and of a format that we know.
@@ -109,6 +119,7 @@ pub(super) fn connect(file: &Path, patience: Duration) -> Result<Connection, Ope
     if version > known {
         return Err(OpenError::Newer { file: file.to_owned(), version, known });
     }
+    keep_little(&db).map_err(failed)?;
     if let Some(what) = damage(&db).map_err(failed)? {
         return Err(OpenError::Corrupt { file: file.to_owned(), what });
     }
@@ -145,7 +156,6 @@ fn set_up(db: &Connection) -> rusqlite::Result<bool> {
     db.pragma_update(None, "secure_delete", true)?; // what was removed is not in the file either
     db.pragma_update(None, "trusted_schema", false)?;
     db.pragma_update(None, "temp_store", "memory")?;
-    db.pragma_update(None, "cache_size", -1024)?; // KiB
     db.pragma_update_and_check(None, "journal_size_limit", 4 << 20, |_| Ok(()))?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     Ok(mode == "wal")

@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take},
     time::{Instant, Sleep, sleep},
 };
 
@@ -299,7 +299,7 @@ impl Drop for InFlight {
 /// A stream that tells a [`Pulse`] when bytes come in, and closes without losing what was said.
 #[derive(Debug)]
 pub struct Watched<S> {
-    stream: S,
+    stream: Take<S>,
     pulse: Arc<Pulse>,
     /// Those of HTTP/2.
     frames: Option<Frames>,
@@ -316,13 +316,14 @@ enum Closing {
     Over,
 }
 
-impl<S> Watched<S> {
+impl<S: AsyncRead> Watched<S> {
     /// Watches `stream`.
     pub fn new(stream: S, pulse: Arc<Pulse>) -> Self {
         let frames = match pulse.protocol {
             Protocol::Http1 => None,
             Protocol::Http2 => Some(Frames::default()),
         };
+        let stream = stream.take(limits::READ_AHEAD);
         Self { stream, pulse, frames, refused: None, closing: Closing::No }
     }
 
@@ -340,6 +341,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        self.stream.set_limit(limits::READ_AHEAD);
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         let came = buf.filled().get(before..).unwrap_or_default();
         if !came.is_empty() {
@@ -382,7 +384,7 @@ impl<S: AsyncRead + Unpin> Watched<S> {
         let mut scratch = [MaybeUninit::uninit(); 8 * 1024];
         for _ in 0..limits::LINGER_READS {
             let mut dropped = ReadBuf::uninit(&mut scratch);
-            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut dropped)) {
+            match ready!(Pin::new(self.stream.get_mut()).poll_read(cx, &mut dropped)) {
                 Ok(()) if !dropped.filled().is_empty() => {}
                 Ok(()) | Err(_) => return Poll::Ready(()),
             }
@@ -399,21 +401,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let head = self.pulse.as_ok.head(buf);
-        let polled = Pin::new(&mut self.stream).poll_write(cx, head.as_deref().unwrap_or(buf));
+        let polled = Pin::new(self.stream.get_mut()).poll_write(cx, head.as_deref().unwrap_or(buf));
         let polled = if head.is_some() { self.pulse.as_ok.wrote(polled) } else { polled };
         self.wrote(&polled, &[io::IoSlice::new(buf)]);
         polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(self.stream.get_mut()).poll_flush(cx)
     }
 
     /// Closing while bytes wait to be read makes the system send a reset, which takes the answer
     /// away from a client that has not read it yet (RFC 9112 §9.6).
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if matches!(self.closing, Closing::No) {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            ready!(Pin::new(self.stream.get_mut()).poll_shutdown(cx))?;
             self.closing = match self.pulse.says_more() {
                 true => Closing::Lingering(Box::pin(sleep(limits::LINGER))),
                 false => Closing::Over,
@@ -433,13 +435,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         if let (true, Some(head)) = (self.pulse.as_ok.is_due(), bufs.first()) {
             return self.poll_write(cx, head);
         }
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let polled = Pin::new(self.stream.get_mut()).poll_write_vectored(cx, bufs);
         self.wrote(&polled, bufs);
         polled
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.get_ref().is_write_vectored()
     }
 }
 

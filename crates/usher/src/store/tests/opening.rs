@@ -9,7 +9,7 @@ use rusqlite::{Connection, ffi};
 use tempfile::TempDir;
 
 use super::fresh;
-use crate::store::{OpenError, Store};
+use crate::store::{OpenError, Store, open};
 
 const FILE: &str = "usher.sqlite3";
 
@@ -164,4 +164,17 @@ fn every_cause_has_its_variant_and_its_hint() {
         assert!(told.hint().contains(hint), "{variant}: {}", told.hint());
         assert!(told.to_string().contains("/data/usher.sqlite3"), "{told}");
     }
+}
+
+/// The check of the whole file filled two megabytes of SQLite's memory, which never came back.
+#[test]
+fn little_is_kept_of_the_file() {
+    let (dir, store) = fresh();
+    let file = dir.path().join(FILE);
+    let opened = open::connect(&file, Duration::from_secs(5)).unwrap();
+    for db in [opened, open::connect_again(&file).unwrap()] {
+        let kept: i32 = db.pragma_query_value(None, "cache_size", |row| row.get(0)).unwrap();
+        assert_eq!(kept, open::CACHE);
+    }
+    drop(store);
 }

@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use super::{InFlight, Protocol, Pulse, Watched, limits};
-use crate::request::accept::{Bounds, Shares, Whose};
+use crate::request::accept::{Bounds, Shares, Whose, gathered::tests::octets};
 
 const IDLE: Option<Duration> = Some(Duration::from_secs(300));
 
@@ -168,4 +168,24 @@ async fn what_passes_the_wire_keeps_the_place_of_a_film() {
         };
         assert_eq!(has_gone, !stays, "out: {goes_out}, in: {comes_in}");
     }
+}
+
+/// HTTP/1.1 has room for the longest head: an upload filled all of it before any was sent on.
+#[tokio::test]
+async fn an_upload_is_read_a_part_at_a_time_and_all_of_it() {
+    let upload = octets(1_000_000);
+    let (mut client, server) = tokio::io::duplex(upload.len());
+    let mut server = Watched::new(server, Pulse::new(Protocol::Http1));
+    client.write_all(&upload).await.unwrap();
+    drop(client);
+    let (mut came, mut room) = (Vec::new(), vec![0; 800 * 1024]);
+    loop {
+        let read = server.read(&mut room).await.unwrap();
+        assert!(read as u64 <= limits::READ_AHEAD, "{read} at once");
+        came.extend_from_slice(&room[..read]);
+        if read == 0 {
+            break;
+        }
+    }
+    assert!(came == upload, "{} octets came", came.len());
 }
