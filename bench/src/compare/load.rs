@@ -39,8 +39,8 @@ pub const BROWSER: &[(&str, &str)] = &[
 pub const SECONDS: u32 = 3;
 /// How many handshakes are one load.
 const HANDSHAKES: u32 = 3000;
-/// Where the app takes whatever is sent to it, and answers when all of it has come.
-pub const UPLOAD: &str = "/sink";
+/// Where the app takes as many octets as stand behind it, and answers when all of them have come.
+pub const UPLOAD: &str = "/sink/";
 /// How many small requests, that count for nothing, come before the first load.
 const WARMING_UP: u32 = 5000;
 /// How many films go down or up at once in one load.
@@ -124,8 +124,10 @@ impl Load {
         address: SocketAddr,
     ) -> Result<f64, Failure> {
         let (films, file) = (FILMS.to_string(), self.trust.join("film").display().to_string());
-        let target = if scenario.is_upload() { UPLOAD } else { "/film" };
-        let target = format!("https://{HOST}{target}");
+        let target = match scenario.is_upload() {
+            true => format!("https://{HOST}{UPLOAD}{FILM}"),
+            false => format!("https://{HOST}/film"),
+        };
         let mut words = vec!["-t1", "-m1", "-w30", "-W30", "-c", &films, "-n", &films];
         words.extend((protocol == Protocol::Http1).then_some("--h1"));
         words.extend(scenario.is_upload().then_some(["-d", &file]).into_iter().flatten());

@@ -61,7 +61,7 @@ async fn serve(listener: TcpListener) {
     }
 }
 
-/// `GET /zeros/N`, `POST /sink`, `GET /socket`.
+/// `GET /zeros/N`, `POST /sink`, `POST /sink/N` (refused unless so many octets come), `GET /socket`.
 async fn answer(request: Request<Incoming>) -> Result<Answer, hyper::Error> {
     let path = request.uri().path();
     if let Some(length) = path.strip_prefix("/zeros/").and_then(|length| length.parse().ok()) {
@@ -70,6 +70,9 @@ async fn answer(request: Request<Incoming>) -> Result<Answer, hyper::Error> {
             answer.headers_mut().insert(SEEN_CONFIG, config.clone());
         }
         return Ok(answer);
+    }
+    if let Some(length) = path.strip_prefix("/sink/").and_then(|length| length.parse().ok()) {
+        return whole(request.into_body(), length).await;
     }
     if request.method() == Method::POST {
         return Ok(text(count(request.into_body()).await?.to_string()));
@@ -82,6 +85,16 @@ async fn answer(request: Request<Incoming>) -> Result<Answer, hyper::Error> {
         return Ok(text(assertion.and_then(|a| a.to_str().ok()).unwrap_or_default().to_owned()));
     }
     Ok(text("here".into()))
+}
+
+/// 200 where so many octets came, else 400: who asks need not read what is answered.
+async fn whole(body: Incoming, length: u64) -> Result<Answer, hyper::Error> {
+    let came = count(body).await?;
+    let mut answer = text(came.to_string());
+    if came != length {
+        *answer.status_mut() = StatusCode::BAD_REQUEST;
+    }
+    Ok(answer)
 }
 
 async fn count(mut body: Incoming) -> Result<u64, hyper::Error> {
@@ -126,4 +139,26 @@ fn listener(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(address)?;
     socket.listen(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_upload_that_was_cut_is_refused() {
+        let address = start().await.unwrap();
+        for (octets, status) in [("hello", "200"), ("hell", "400"), ("hello!", "400")] {
+            let length = octets.len();
+            let head =
+                format!("POST /sink/5 HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            socket.write_all(format!("{head}{octets}").as_bytes()).await.unwrap();
+            let mut answer = [0; 12];
+            socket.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer[9..], status.as_bytes(), "{octets}");
+        }
+    }
 }

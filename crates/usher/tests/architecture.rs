@@ -282,7 +282,8 @@ fn the_pure_half_cannot_do_io() {
     }
 }
 
-/// Where something is begun that runs by itself, and what becomes of it when it panics.
+/// Where something is begun that runs by itself. Whoever adds a place says here what becomes of it
+/// when it panics.
 const BEGUN: &[(&str, &str)] = &[
     ("request/accept/tasks.rs", "connections and their streams: told, and theirs alone"),
     ("server/supervisor.rs", "chores: told, and started again"),
@@ -293,7 +294,6 @@ const BEGUN: &[(&str, &str)] = &[
     ("server/metrics/mod.rs", "a scrape that panics is a 500"),
     ("cli/signals.rs", "waits for a second signal, and ends the process"),
     ("cli/demo.rs", "the demo's own"),
-    ("cli/mod.rs", "reads the command line, which is read again where that fails"),
     ("cli/tcp/login.rs", "a laptop's sign-in: each visitor of its port is heard beside the others"),
     ("cli/tcp/mod.rs", "a laptop's tunnels: each is one connection, and its user sees it end"),
     ("doctor/upstreams.rs", "tries of a doctor, which are waited for"),

@@ -158,7 +158,9 @@ fn start_on(
     addresses: &[SocketAddr],
 ) -> Result<Process, Failure> {
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let log = folder.join(format!("{name}.log"));
+    // this very program is two of them
+    let port = addresses.first().map_or(0, SocketAddr::port);
+    let log = folder.join(format!("{name}-{port}.log"));
     let output = File::create(&log).map_err(Failure::io(&*name))?;
     let errors = output.try_clone().map_err(Failure::io(&*name))?;
     let mut command = Command::new("taskset");

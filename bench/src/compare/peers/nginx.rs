@@ -34,7 +34,7 @@ pub fn upstream(of: &Setting<'_>, sink: SocketAddr) -> Result<Process, Failure> 
          server {{ listen {upstream} backlog=4096; root {root};\n\
          location = /small {{ return 200 '{json}'; }}\n\
          location = {STATUS} {{ stub_status; }}\n\
-         location = {UPLOAD} {{ client_max_body_size 0; client_body_buffer_size 256k;\n\
+         location {UPLOAD} {{ client_max_body_size 0; client_body_buffer_size 256k;\n\
          proxy_http_version 1.1; proxy_request_buffering off; proxy_pass http://{sink}; }}\n\
          location = /assertion {{ return 200 $http_x_pomerium_jwt_assertion; }} }}"
     );

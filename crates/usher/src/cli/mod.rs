@@ -30,7 +30,6 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
-    thread,
 };
 
 use clap::{Parser, Subcommand};
@@ -150,19 +149,9 @@ enum Command {
     Routes(tcp::routes::Args),
 }
 
-/// What the command line asks for, read on a thread of its own: to describe all that there may be takes
-/// 350 KiB of stack, which the first thread would keep for as long as a door is open.
-fn asked_for() -> Command {
-    let cli = thread::scope(|scope| {
-        let reading = thread::Builder::new().spawn_scoped(scope, Cli::parse);
-        reading.ok().and_then(|reading| reading.join().ok())
-    });
-    cli.unwrap_or_else(Cli::parse).command
-}
-
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
-    match asked_for() {
+    match Cli::parse().command {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),

@@ -96,8 +96,7 @@ pub(super) fn connect_again(file: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// Before anything large is read: the check of the whole file fills what there is, and what was filled
-/// once is not given back.
+/// Before the check of the whole file: it fills what there is, and what was filled once is not given back.
 fn keep_little(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "cache_size", CACHE)
 }
@@ -119,7 +118,6 @@ pub(super) fn connect(file: &Path, patience: Duration) -> Result<Connection, Ope
     if version > known {
         return Err(OpenError::Newer { file: file.to_owned(), version, known });
     }
-    keep_little(&db).map_err(failed)?;
     if let Some(what) = damage(&db).map_err(failed)? {
         return Err(OpenError::Corrupt { file: file.to_owned(), what });
     }
@@ -143,6 +141,7 @@ fn number(db: &Connection, pragma: &str) -> rusqlite::Result<i32> {
 /// the quick one: an index that misses a row would hide a session from "end all of a person's".
 fn damage(db: &Connection) -> rusqlite::Result<Option<Box<str>>> {
     db.pragma_update(None, "cell_size_check", true)?;
+    keep_little(db)?;
     let mut check = db.prepare("PRAGMA integrity_check(3)")?;
     let found: Vec<String> = check.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(if found == ["ok"] { None } else { Some(found.join("; ").into()) })

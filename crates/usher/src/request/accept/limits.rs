@@ -51,7 +51,7 @@ pub const PLAINTEXT_LIMIT: usize = 4 * 16_384;
 /// What one turn of an HTTP/2 connection writes is sent in pieces of this.
 pub const GATHERED: usize = PLAINTEXT_LIMIT;
 /// What is read of a client at once, however much room there is: TLS fills all of it, HTTP/1.1 has room
-/// for the longest head, and an upload would hold that much, out of the cache, before any is sent on.
+/// for the longest head, and an upload would hold twice that, out of the cache, before any is sent on.
 pub const READ_AHEAD: u64 = 128 * 1024;
 /// Where so much of an answer waits for its client, no more of it is read from the upstream.
 pub const ANSWER_AHEAD: usize = 128 * 1024;
