@@ -107,7 +107,7 @@ const WORK: [&str; 6] = [
     "--contenders",
     "usher",
     "--tests",
-    "small-h1,small-h2,handshake,film-h1,film-h2,upload-h1,upload-h2,memory",
+    "small-h1,small-h2,handshake,film-h1,film-h2,upload-h1,upload-h2",
     "--reps",
     "1",
 ];
